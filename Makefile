@@ -1,0 +1,37 @@
+# `make help` lists what a person may want. Everything is installed into .venv, nothing outside it.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fast lint format generate golden testbed bench clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml uv.lock tools/uv-requirements.txt
+	@echo "==> Installing into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tools/uv-requirements.txt
+	@$(BIN)/uv sync --frozen --quiet --inexact
+	@touch $@
+
+check: $(READY) ## Lint, types, fast tests: before each commit
+	@$(BIN)/ruff format --check --quiet . || { echo "do: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo >.venv/imports.log || { cat .venv/imports.log; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q -m "not slow and not real" -n 2
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet . || true
+
+clean: ## Remove what was installed and built here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+test: $(READY) ## Everything; installs what it needs
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest -q -m "slow or real" || test $$? -eq 5

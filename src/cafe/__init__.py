@@ -1,0 +1,1 @@
+"""CAFE: application releases on Kubernetes for people who lose money when a release goes wrong."""

@@ -1,0 +1,1 @@
+"""The kinds of CAFE, one module each, and the names of its labels, annotations and finalizers."""

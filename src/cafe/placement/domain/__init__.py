@@ -1,0 +1,1 @@
+"""Pure decisions on where pods belong."""

@@ -1,0 +1,1 @@
+"""One module per process, and the only place where the parts meet."""
