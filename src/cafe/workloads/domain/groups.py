@@ -1,0 +1,121 @@
+"""The groups of a release, counted across units: computed once, then followed."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from cafe.api.cafedeployment import GroupPlan, Plan, UnitPlan, UpgradeType
+from cafe.kernel import digest_of
+
+BETA = 0
+"""Index of the group in front; the others count from 1, with or without a Beta."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSize:
+    """One unit when a plan is made.
+
+    Attributes:
+        quota: Pods it will have.
+        updated: Pods at the revision already.
+        replicas: Pods it is asked to have now, of any revision.
+    """
+
+    name: str
+    quota: int
+    updated: int = 0
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitGoal:
+    """What a unit's set is asked for while a plan is followed."""
+
+    replicas: int
+    partition: int
+
+
+def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch_size: int) -> Plan:
+    """Cut the work into groups.
+
+    Work is every pod that is missing or not at *revision*; first deployment, scale-out and update are cut
+    alike. Beta takes exactly one pod of each unit that has work. Then each group takes *batch_size* pods,
+    one after the other from the unit with the most work left, so that units stay level: 10 pods over two
+    cells with batches of 4 become 1+1, 2+2, 2+2.
+
+    Returns:
+        The plan with its hash, which is equal for equal arguments in every process.
+    """
+    planned = [
+        UnitPlan(name=u.name, quota=u.quota, base=min(u.updated, u.quota), floor=min(u.replicas, u.quota))
+        for u in units
+    ]
+    left = {u.name: u.quota - u.base for u in planned if u.quota > u.base}
+    groups: list[GroupPlan] = []
+    if left and upgrade_type == UpgradeType.BETA:
+        groups.append(GroupPlan(index=BETA, units=dict.fromkeys(left, 1)))
+        left = {name: count - 1 for name, count in left.items() if count > 1}
+    groups += _batches([u.name for u in planned], left, batch_size)
+    plan = Plan(
+        revision=revision,
+        batch_size=batch_size,
+        upgrade_type=upgrade_type,
+        units=planned,
+        groups=groups,
+    )
+    return msgspec.structs.replace(plan, hash=digest_of(msgspec.to_builtins(plan)))
+
+
+def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int) -> list[GroupPlan]:
+    heap = [(-left[name], place, name) for place, name in enumerate(order) if name in left]
+    heapq.heapify(heap)
+    groups: list[GroupPlan] = []
+    while heap:
+        taken: dict[str, int] = {}
+        for _ in range(batch_size):
+            if not heap:
+                break
+            count, place, name = heapq.heappop(heap)
+            taken[name] = taken.get(name, 0) + 1
+            if count < -1:
+                heapq.heappush(heap, (count + 1, place, name))
+        groups.append(GroupPlan(index=len(groups) + 1, units={n: taken[n] for n in order if n in taken}))
+    return groups
+
+
+def is_followed(
+    plan: Plan | None, revision: str, quotas: Mapping[str, int], upgrade_type: str, batch_size: int
+) -> bool:
+    """Say whether *plan* still is the way to go; anything that a person changed makes it void."""
+    return (
+        plan is not None
+        and plan.revision == revision
+        and {u.name: u.quota for u in plan.units} == dict(quotas)
+        and plan.upgrade_type == upgrade_type
+        and plan.batch_size == batch_size
+    )
+
+
+def goals(plan: Plan, opened: int | None) -> dict[str, UnitGoal]:
+    """Return what each unit is asked for once group *opened* and all before it are open; None opens none."""
+    partitions = {u.name: u.base for u in plan.units}
+    for group in plan.groups:
+        if opened is not None and group.index <= opened:
+            for name, count in group.units.items():
+                partitions[name] += count
+    return {
+        u.name: UnitGoal(replicas=max(u.floor, partitions[u.name]), partition=partitions[u.name])
+        for u in plan.units
+    }
+
+
+def group_after(plan: Plan, index: int | None) -> int | None:
+    """Return the index of the group after *index*, the first one for None, or None after the last."""
+    return next((g.index for g in plan.groups if index is None or g.index > index), None)
+
+
+def group_name(index: int) -> str:
+    """Return how people call a group."""
+    return "Beta" if index == BETA else f"group {index}"
