@@ -122,7 +122,9 @@ class UnitPlan(Struct, frozen=True, kw_only=True, rename="camel"):
     name: Annotated[str, Meta(description="The unit; empty if the application has no units.")] = ""
     quota: Annotated[int, Meta(description="Pods the unit will have.")] = 0
     base: Annotated[int, Meta(description="Pods at the revision when the plan was made.")] = 0
-    floor: Annotated[int, Meta(description="Pods, of any revision, when the plan was made.")] = 0
+    floor: Annotated[
+        int, Meta(description="Pods, of any revision, that it keeps until the last group is done.")
+    ] = 0
 
 
 class GroupPlan(Struct, frozen=True, kw_only=True, rename="camel"):

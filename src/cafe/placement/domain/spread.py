@@ -21,15 +21,23 @@ def spread(
         replicas: Pods wanted in all.
         units: Names of the units, without repetition.
         pins: Units whose size the user fixed: a count, or a percentage of *replicas* like `"30%"`.
-        ready: Ready pods per unit; only breaks ties.
+        ready: Pods per unit; only breaks ties. Give what each unit has been asked for rather than what is
+            ready at the moment, or the remainder wanders between units while their pods are updated.
 
     Returns:
         Pods per unit, in the order of *units*, adding up to *replicas*.
 
     Raises:
-        Refusal: `UnknownUnit`, `InvalidPin`, `PinsExceedReplicas`, or `PinsShort` when every unit is pinned
-            and their sum is less than *replicas* (rules of OpenKruise's UnitedDeployment).
+        Refusal: `RepeatedUnit`, `UnknownUnit`, `InvalidPin`, `PinsExceedReplicas`, or `PinsShort` when every
+            unit is pinned and their sum is less than *replicas* (rules of OpenKruise's UnitedDeployment).
     """
+    if repeated := sorted({u for u in units if [v.lower() for v in units].count(u.lower()) > 1}):
+        raise Refusal(
+            "RepeatedUnit",
+            f"topology.values names {', '.join(repeated)} more than once.",
+            "Names that differ only in case count as one, because each unit's set is named in lower case.",
+            "Name every unit once.",
+        )
     fixed = {unit: pinned_size(unit, pin, replicas) for unit, pin in pins.items()}
     if strangers := sorted(fixed.keys() - set(units)):
         raise Refusal(

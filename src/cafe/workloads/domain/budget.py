@@ -48,12 +48,13 @@ class Budget:
 def budget_now(
     wanted: int, max_unavailable: int, pods: Sequence[PodFact], update_revision: str, clock: "Dwell"
 ) -> Budget:
-    """Return the budget of a set of *wanted* pods, of which *pods* exist and are not being deleted."""
-    available = sum(clock.is_available(p) for p in pods)
-    sick_new = sum(not clock.is_available(p) for p in pods if aims_at(p, update_revision))
+    """Return the budget of a set of *wanted* pods; those that ended or are being deleted count as missing."""
+    live = [p for p in pods if not p.is_deleting and not p.is_over]
+    available = sum(clock.is_available(p) for p in live)
+    sick_new = sum(not clock.is_available(p) for p in live if aims_at(p, update_revision))
     return Budget(
         healthy=max(0, available - (wanted - max_unavailable)),
-        target=max(0, max_unavailable + len(pods) - wanted - sick_new),
+        target=max(0, max_unavailable + len(live) - wanted - sick_new),
     )
 
 
@@ -75,6 +76,8 @@ class Dwell:
 
     def next_change(self, pods: Sequence[PodFact]) -> timedelta | None:
         """Return how long until the first ready pod has dwelt long enough; None if none is waiting."""
+        if not self.min_ready:
+            return None
         ages = [self.now - p.ready_since for p in pods if p.is_ready and p.ready_since]
         waits = [self.min_ready - age for age in ages if age < self.min_ready]
         return min(waits, default=None)

@@ -1,6 +1,7 @@
 """What the set of one unit looks like, rendered from the application."""
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +11,25 @@ from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStrategy
 from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, ZONE_LABEL
 from cafe.api.shapes import LabelSelector, PodTemplate, TemplateMetadata
+from cafe.kernel import digest_of
 from cafe.workloads.domain.groups import UnitGoal
 
 NODE_LABELS: Mapping[str, str] = {UnitType.CELL: CELL_LABEL, UnitType.ZONE: ZONE_LABEL}
 """The node label in which a unit's name stands."""
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+NOT_IN_NAMES = re.compile(r"[^a-z0-9-]")
+
 
 def child_name(app: str, unit: str) -> str:
-    """Return the name of a unit's set; an application without units has one set of its own name."""
-    return f"{app}-{unit.lower()}" if unit else app
+    """Return the name of a unit's set; an application without units has one set of its own name.
+
+    Units are label values, which may hold what a name may not: such a unit is told from its like by a digest.
+    """
+    if not unit:
+        return app
+    clean = NOT_IN_NAMES.sub("-", unit.lower())
+    return f"{app}-{clean}" if clean == unit.lower() else f"{app}-{clean}-{digest_of(unit)[:5]}"
 
 
 def render_child(app: CafeDeployment, unit: str, goal: UnitGoal) -> InPlaceSetSpec:
@@ -59,16 +70,18 @@ def render_template(app: CafeDeployment, unit: str, own: Mapping[str, str]) -> P
 def bind_to_unit(spec: Mapping[str, Any], label: str, unit: str) -> dict[str, Any]:
     """Require nodes of *unit* in **every** node selector term.
 
-    Terms are alternatives: a requirement added to only some of them would let pods out of the unit.
+    Terms are alternatives: a requirement added to only some of them would let pods out of the unit. A term
+    that says nothing matches no node (core/v1 NodeSelectorTerm), and must not begin to match some.
     """
-    bound = dict(spec)
-    affinity = copy.deepcopy(bound.get("affinity") or {})
-    node = affinity.setdefault("nodeAffinity", {})
-    required = node.setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
+    affinity = copy.deepcopy(spec.get("affinity") or {})
+    node = affinity.get("nodeAffinity") or {}
+    required = node.get(REQUIRED) or {}
     wanted = {"key": label, "operator": "In", "values": [unit]}
-    terms = required.get("nodeSelectorTerms") or [{}]
-    required["nodeSelectorTerms"] = [
-        {**term, "matchExpressions": [*(term.get("matchExpressions") or []), wanted]} for term in terms
+    terms = [
+        {**term, "matchExpressions": [*(term.get("matchExpressions") or []), wanted]}
+        if any(term.values())
+        else term
+        for term in required.get("nodeSelectorTerms") or []
     ]
-    bound["affinity"] = affinity
-    return bound
+    required = {**required, "nodeSelectorTerms": terms or [{"matchExpressions": [wanted]}]}
+    return {**spec, "affinity": {**affinity, "nodeAffinity": {**node, REQUIRED: required}}}

@@ -15,7 +15,7 @@ from cafe.workloads.domain.groups import group_name
 WAITING = "WaitingForConfirm"
 NOT_CONFIRMED = "false"
 BARE = "true"
-FORM = re.compile(r"(\d{1,6})/([0-9a-f]{12})")
+FORM = re.compile(r"([0-9]{1,6})/([0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True)

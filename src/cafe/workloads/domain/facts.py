@@ -94,14 +94,18 @@ class PodFact:
         return self.phase in {"Failed", "Succeeded"}
 
     def is_available(self, now: datetime, min_ready: timedelta) -> bool:
-        """Whether it serves: running, ready for *min_ready*, not being changed, not being deleted."""
+        """Whether it serves: running, ready for *min_ready*, not being changed, not being deleted.
+
+        Without *min_ready* the clocks are not compared: a node's may run ahead of ours (as in apps/v1
+        `IsPodAvailable`).
+        """
         return (
             self.phase == "Running"
             and not self.is_deleting
             and self.state is None
             and not self.is_gated
             and self.ready_since is not None
-            and now - self.ready_since >= min_ready
+            and (not min_ready or now - self.ready_since >= min_ready)
         )
 
     def problem(self) -> str:

@@ -45,19 +45,69 @@ def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch
     one after the other from the unit with the most work left, so that units stay level: 10 pods over two
     cells with batches of 4 become 1+1, 2+2, 2+2.
 
+    A unit that shrinks keeps as many pods above its quota as other units still lack, so that moving pods
+    from unit to unit costs no capacity; whoever follows the plan takes them away in the end.
+
     Returns:
         The plan with its hash, which is equal for equal arguments in every process.
     """
-    planned = [
-        UnitPlan(name=u.name, quota=u.quota, base=min(u.updated, u.quota), floor=min(u.replicas, u.quota))
-        for u in units
-    ]
-    left = {u.name: u.quota - u.base for u in planned if u.quota > u.base}
-    groups: list[GroupPlan] = []
-    if left and upgrade_type == UpgradeType.BETA:
+    bases = {u.name: u.updated for u in units}
+    return _cut(revision, _planned(units, bases), [], upgrade_type, batch_size)
+
+
+def recut(
+    old: Plan, opened: int | None, units: Sequence[UnitSize], upgrade_type: str, batch_size: int
+) -> Plan:
+    """Cut what is left of the same release anew, because batchSize, upgradeType or quotas were changed.
+
+    Groups that are open stay as they are, as far as the quotas reach: none of them is stepped over, Beta is
+    not served twice, and the last one is still to be confirmed, now under the new plan's hash.
+
+    Args:
+        old: The plan that was followed, for the same revision.
+        opened: The last group of it that is open.
+        units: As for `make_plan`.
+        upgrade_type: As for `make_plan`.
+        batch_size: As for `make_plan`.
+    """
+    bases = {u.name: u.updated for u in units} | {u.name: u.base for u in old.units}
+    planned = _planned(units, bases)
+    room = {u.name: u.quota - u.base for u in planned}
+    kept: list[GroupPlan] = []
+    for group in old.groups if opened is not None else ():
+        taken = {name: min(count, room.get(name, 0)) for name, count in group.units.items()}
+        if group.index <= (opened or 0) and any(taken.values()):
+            room |= {name: room[name] - count for name, count in taken.items() if count}
+            kept.append(GroupPlan(index=group.index, units={n: c for n, c in taken.items() if c}))
+    return _cut(old.revision, planned, kept, upgrade_type, batch_size)
+
+
+def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPlan]:
+    lacking = sum(max(0, u.quota - u.replicas) for u in units)
+    planned: list[UnitPlan] = []
+    for unit in units:
+        spare = min(lacking, max(0, unit.replicas - unit.quota))
+        lacking -= spare
+        floor = min(unit.replicas, unit.quota) + spare
+        base = min(bases[unit.name], unit.quota)
+        planned.append(UnitPlan(name=unit.name, quota=unit.quota, base=base, floor=floor))
+    return planned
+
+
+def _cut(
+    revision: str, planned: list[UnitPlan], kept: list[GroupPlan], upgrade_type: str, batch_size: int
+) -> Plan:
+    left = {
+        u.name: count
+        for u in planned
+        if (count := u.quota - u.base - sum(g.units.get(u.name, 0) for g in kept)) > 0
+    }
+    groups = list(kept)
+    if left and not kept and upgrade_type == UpgradeType.BETA:
         groups.append(GroupPlan(index=BETA, units=dict.fromkeys(left, 1)))
         left = {name: count - 1 for name, count in left.items() if count > 1}
-    groups += _batches([u.name for u in planned], left, batch_size)
+    first = kept[-1].index + 1 if kept else 1
+    groups += _batches([u.name for u in planned], left, batch_size, first)
     plan = Plan(
         revision=revision,
         batch_size=batch_size,
@@ -68,7 +118,7 @@ def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch
     return msgspec.structs.replace(plan, hash=digest_of(msgspec.to_builtins(plan)))
 
 
-def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int) -> list[GroupPlan]:
+def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int, first: int) -> list[GroupPlan]:
     heap = [(-left[name], place, name) for place, name in enumerate(order) if name in left]
     heapq.heapify(heap)
     groups: list[GroupPlan] = []
@@ -81,7 +131,7 @@ def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int) -> 
             taken[name] = taken.get(name, 0) + 1
             if count < -1:
                 heapq.heappush(heap, (count + 1, place, name))
-        groups.append(GroupPlan(index=len(groups) + 1, units={n: taken[n] for n in order if n in taken}))
+        groups.append(GroupPlan(index=first + len(groups), units={n: taken[n] for n in order if n in taken}))
     return groups
 
 

@@ -24,6 +24,7 @@ from cafe.workloads.domain.groups import (
     group_name,
     is_followed,
     make_plan,
+    recut,
 )
 from cafe.workloads.domain.releasestatus import Course, release_status
 
@@ -135,13 +136,14 @@ def decide_release(view: ReleaseView) -> Decision:
     verdict = judge(said, standing)
     if isinstance(verdict, Accepted):
         course = msgspec.structs.replace(course, confirmed=verdict.group, waiting_group=None)
+    wanted = _wanted(view, plan, course)
     course, notes = _advance(course, spec.strategy.pause)
     notes += _verdict_notes(verdict)
     if course.is_complete and stored.phase not in {"", "Complete"}:
         notes.append(Note("Released", f"Revision {view.revision} runs in all {spec.replicas} pods"))
     return Decision(
         status=release_status(view.app, view.revision, course, [u.status for u in view.units]),
-        sets=(*_follow(view, goals(plan, stored.current_group)), *_retire(view, course)),
+        sets=(*_follow(view, wanted), *_retire(view, course)),
         notes=tuple(notes),
         announce=course.waiting_group is not None and said != NOT_CONFIRMED,
         clear=course.waiting_group is None and said is not None,
@@ -151,16 +153,12 @@ def decide_release(view: ReleaseView) -> Decision:
 def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
     """Change nothing that runs, and say why."""
     stored = view.app.status
-    course = Course(
-        plan=stored.plan,
-        current=stored.current_group,
-        confirmed=stored.confirmed_group,
-        refusal=refusal,
-    )
+    course = _held_course(view, refusal=refusal)
     status = release_status(view.app, view.revision, course, [u.status for u in view.units])
     old = view.app.status.waiting
     is_news = old is None or old.message != status_message(status)
     notes = [Note(refusal.code, str(refusal), is_warning=True)] if is_news else []
+    notes += _verdict_notes(judge(said, Standing(stored.waiting, None, course.plan_hash, course.confirmed)))
     return Decision(status, notes=tuple(notes), clear=said is not None)
 
 
@@ -169,13 +167,27 @@ def status_message(status: CafeDeploymentStatus) -> str:
     return status.waiting.message if status.waiting else ""
 
 
+def _held_course(view: ReleaseView, refusal: Refusal | None = None) -> Course:
+    """Return the course while no plan can be followed: what was opened stays open, nothing goes on."""
+    stored = view.app.status
+    is_same = stored.plan is not None and stored.plan.revision == view.revision
+    return Course(
+        plan=stored.plan,
+        units=_unit_facts(view, stored.plan) if stored.plan and is_same else {},
+        current=stored.current_group,
+        confirmed=stored.confirmed_group,
+        is_paused=view.app.spec.strategy.pause,
+        is_preparing=refusal is None,
+        refusal=refusal,
+    )
+
+
 def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> Decision:
     """Have every unit's set carry the template, with nothing opened; then make the plan.
 
     How many pods run the revision already is only known once each set has reported on the new template: on
     the way back to an old revision most do, and the plan must not touch them.
     """
-    stored = view.app.status
     held = {
         u.unit: UnitGoal(
             replicas=u.spec.replicas if u.spec else 0,
@@ -185,39 +197,44 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
     }
     sets = _follow(view, held)
     notes: list[Note] = []
-    course = Course(
-        plan=stored.plan, current=stored.current_group, confirmed=stored.confirmed_group, is_preparing=True
-    )
-    if not sets and _is_prepared(view, quotas):
+    course = _held_course(view)
+    if not sets and all(u.is_observed and u.revision == view.revision for u in view.units):
         sizes = [
             UnitSize(u.unit, quotas[u.unit], u.status.updated_replicas, held[u.unit].replicas)
             for u in view.units
         ]
-        strategy = view.app.spec.strategy
-        plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size)
-        course = Course(plan=plan, units=_unit_facts(view, plan))
-        notes.append(Note("Planned", f"Plan {plan.hash}: {_told(plan)}"))
+        course = _planned_course(view, sizes)
+        if course.plan:
+            notes.append(Note("Planned", f"Plan {course.plan_hash}: {_told(course.plan)}"))
     if said is not None:
-        notes += _verdict_notes(judge(said, Standing(stored.waiting, None, "", None)))
+        notes += _verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
     status = release_status(view.app, view.revision, course, [u.status for u in view.units])
     return Decision(status, tuple(sets), tuple(notes), clear=said is not None)
 
 
-def _is_prepared(view: ReleaseView, quotas: Mapping[str, int]) -> bool:
-    """Say whether a plan may be made now."""
-    if not all(u.is_observed and u.revision == view.revision for u in view.units):
-        return False
-    old = view.app.status.plan
-    is_recut = (
+def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
+    """Make the plan, and say where it stands.
+
+    A release that was never whole is cut anew behind its open groups: were it planned from the start, an
+    edit of batchSize, or an autoscaler, would open the next group unconfirmed or step over a sick one. Going
+    back or scaling out a whole release may not wait for pods that are sick for reasons of their own.
+    """
+    strategy, stored = view.app.spec.strategy, view.app.status
+    old = stored.plan
+    if (
         old is not None
         and old.revision == view.revision
-        and {u.name: u.quota for u in old.units} == dict(quotas)
-    )
-    # Cutting the same work anew must not step over a group whose pods are sick: it would open another Beta.
-    # Going back or scaling out may not wait for pods that are sick for reasons of their own.
-    return not is_recut or all(
-        u.status.updated_available_replicas == u.status.updated_replicas for u in view.units
-    )
+        and (
+            {u.name: u.quota for u in old.units} == {u.name: u.quota for u in sizes}
+            or stored.current_revision != view.revision
+        )
+    ):
+        plan = recut(old, stored.current_group, sizes, strategy.upgrade_type, strategy.batch_size)
+        course = Course(plan=plan, current=stored.current_group, confirmed=stored.confirmed_group)
+    else:
+        plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size)
+        course = Course(plan=plan)
+    return msgspec.structs.replace(course, units=_unit_facts(view, plan), is_paused=strategy.pause)
 
 
 def _told(plan: Plan) -> str:
@@ -260,6 +277,22 @@ def _course(view: ReleaseView, plan: Plan) -> Course:
         and (course.confirmed is None or course.confirmed < course.current)
     )
     return msgspec.structs.replace(course, waiting_group=course.current if waits else None)
+
+
+def _wanted(view: ReleaseView, plan: Plan, course: Course) -> dict[str, UnitGoal]:
+    """Return each unit's goal. A unit that shrinks does so once those that grow serve in its stead.
+
+    Once it has shrunk it stays so, whichever pod falls sick later.
+    """
+    stored = view.app.status.current_group
+    is_grown = group_after(plan, stored) is None and course.is_current_done
+    asked = {u.unit: u.spec.replicas for u in view.units if u.spec}
+    wanted = goals(plan, stored)
+    for unit in plan.units:
+        if is_grown or asked.get(unit.name, 0) <= unit.quota:
+            goal = wanted[unit.name]
+            wanted[unit.name] = UnitGoal(min(goal.replicas, unit.quota), goal.partition)
+    return wanted
 
 
 def _advance(course: Course, is_paused: bool) -> tuple[Course, list[Note]]:  # noqa: FBT001 -- one caller, named there

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -60,13 +60,23 @@ class Scale:
         return bool(self.create or self.delete)
 
 
-def decide_scale(goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwell) -> Scale:
+def decide_scale(
+    goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwell, taken: Collection[str] = ()
+) -> Scale:
     """Bring the number of pods to `replicas`.
 
     Pods that ended (failed, evicted) and pods marked for deletion are deleted first, the latter within the
     budget unless they serve nobody. What then lacks is made: at the update revision until the partition is
     full, so that a pod lost from an open group comes back as a member of that group, and one lost from a
     waiting group comes back as it was.
+
+    Args:
+        goal: What the set should look like.
+        pods: All pods of the set, those being deleted included: their names are not free yet.
+        budget: What availability allows now.
+        dwell: The moment of judging.
+        taken: Names of other pods in the namespace. A pod that left the set (its labels were changed) keeps
+            its name, and the set, which sees what it saw before that pod was made, would choose it again.
     """
     live = [p for p in pods if not p.is_deleting]
     gone = [Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
@@ -75,7 +85,8 @@ def decide_scale(goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: 
     leaving = {d.pod.uid for d in gone}
     staying = [p for p in rest if p.uid not in leaving]
     if len(staying) > goal.replicas:
-        ranked = deletion_order(staying)
+        # A ready pod that has not dwelt long enough serves nobody yet: it goes before any that does.
+        ranked = sorted(deletion_order(staying), key=dwell.is_available)
         surplus = ranked[: len(staying) - goal.replicas]
         return Scale(delete=(*gone, *(Deletion(p, "replicas was lowered") for p in surplus)))
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
@@ -83,7 +94,7 @@ def decide_scale(goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: 
     updated = sum(aims_at(p, goal.update_revision) for p in staying)
     fresh = max(0, min(missing, goal.partition - updated))
     revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
-    names = fresh_names(goal, pods)
+    names = fresh_names(goal, pods, taken)
     return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
 
 
@@ -124,8 +135,8 @@ def _seconds(moment: datetime | None) -> float:
     return ((moment or EPOCH) - EPOCH).total_seconds()
 
 
-def fresh_names(goal: SetGoal, pods: Sequence[PodFact]) -> Iterator[str]:
-    """Yield names for new pods, the same ones for the same view of the world.
+def fresh_names(goal: SetGoal, pods: Sequence[PodFact], taken: Collection[str] = ()) -> Iterator[str]:
+    """Yield names for new pods, none of them *taken*, the same ones for the same view of the world.
 
     A create whose answer was lost is repeated under the same name and refused as existing, instead of
     doubling the pod (reliability rule 1: names are deterministic).
@@ -133,15 +144,15 @@ def fresh_names(goal: SetGoal, pods: Sequence[PodFact]) -> Iterator[str]:
     seen = hashlib.sha256(goal.uid.encode())
     for uid in sorted(p.uid for p in pods):
         seen.update(uid.encode())
-    taken = {p.name for p in pods}
+    used = {p.name for p in pods} | set(taken)
     number = 0
     while True:
         draw = seen.copy()
         draw.update(str(number).encode())
         number += 1
         name = f"{goal.name}-{_suffix(draw.digest())}"
-        if name not in taken:
-            taken.add(name)
+        if name not in used:
+            used.add(name)
             yield name
 
 

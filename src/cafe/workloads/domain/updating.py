@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cafe.workloads.domain.budget import Budget, Dwell, aims_at
-from cafe.workloads.domain.facts import ContainerBefore, PodFact
+from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace, Recreate
 
@@ -30,7 +30,12 @@ class LowerGate:
 
 @dataclass(frozen=True, slots=True)
 class WriteChange:
-    """Write images, labels and annotations into the pod. *before* is None if nothing restarts."""
+    """Write images, labels and annotations into the pod.
+
+    Attributes:
+        before: What the state annotation shall remember, under *revision*; None leaves the annotation alone,
+            because nothing restarts.
+    """
 
     pod: PodFact
     revision: str
@@ -103,7 +108,11 @@ def decide_update(
     begun = begin(goal, live, budget, dwell, rules)
     steps: dict[str, Step] = {}
     waits = [dwell.next_change(live)]
+    unwanted = beyond_partition(goal, live)
     for pod in live:
+        if pod.uid in unwanted:
+            steps[pod.uid] = RaiseGate(pod)
+            continue
         step, recheck = next_step(pod, goal, dwell, rules)
         if step:
             steps[pod.uid] = step
@@ -112,6 +121,17 @@ def decide_update(
     steps |= {step.pod.uid: step for step in begun.steps}
     soonest = min((w for w in waits if w is not None), default=None)
     return Progress(tuple(steps.values()), begun.reason, begun.message, soonest)
+
+
+def beyond_partition(goal: SetGoal, live: Sequence[PodFact]) -> set[str]:
+    """Return UIDs of pods whose image is still withheld although the partition no longer covers them."""
+    new = [p for p in live if aims_at(p, goal.update_revision)]
+    withheld = sorted(
+        (p for p in new if p.state and p.state.is_withheld and p.revision != goal.update_revision),
+        key=lambda p: p.name,
+    )
+    excess = len(new) - goal.partition
+    return {p.uid for p in withheld[-excess:]} if excess > 0 else set()
 
 
 def next_step(
@@ -131,19 +151,24 @@ def next_step(
     left = state.since + rules.grace - dwell.now
     if left > timedelta(0):
         return None, left
+    return after_grace(pod, target, rules), None
+
+
+def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
+    """Return the write for a pod whose traffic is gone. The rules may have changed since its gate fell."""
     way = rules.way(pod)
-    if isinstance(way, Recreate):
-        return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths), None
-    return write_change(pod, goal.update_revision, way), None
+    if isinstance(way, InPlace):
+        return write_change(pod, revision, way)
+    if rules.is_in_place_only:
+        return RaiseGate(pod)
+    return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths)
 
 
 def write_change(pod: PodFact, revision: str, change: InPlace) -> WriteChange:
     """Return the write that changes *pod*, with what runs now to judge its completion by."""
-    before = {
-        name: ContainerBefore(pod.containers[name].image_id, pod.containers[name].container_id)
-        for name in change.images
-        if name in pod.containers
-    }
+    # A container without a report still enters: without it nothing would be left to wait for.
+    now = {name: pod.containers.get(name, ContainerFact(image="")) for name in change.images}
+    before = {name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()}
     return WriteChange(pod, revision, change, before if change.images else None)
 
 
@@ -159,10 +184,31 @@ def is_complete(pod: PodFact) -> bool:
     )
 
 
+def has_begun(pod: PodFact) -> bool:
+    """Whether the kubelet took up the change under way, so that a restart still to come can't be mistaken.
+
+    Were a pod changed anew while what ran *before* still runs, the restart owed to the first change would be
+    taken for the completion of the second.
+    """
+    if pod.state is None or pod.state.before is None:
+        return True
+    if not pod.is_observed:
+        return False
+    return all(
+        (now := pod.containers.get(name)) is None
+        or not now.is_running
+        or now.container_id != was.container_id
+        for name, was in pod.state.before.items()
+    )
+
+
 def begin(
     goal: SetGoal, live: Sequence[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
 ) -> Progress:
-    """Choose the old pods to change now. Sick ones go first: they cost no capacity."""
+    """Choose the old pods to change now. Sick ones go first: they cost no capacity.
+
+    A pod that the budget forbids is passed over rather than waited for: behind it may stand one that is free.
+    """
     old = [p for p in live if not aims_at(p, goal.update_revision)]
     new = len(live) - len(old)
     due = min(goal.partition - new, len(old))
@@ -170,7 +216,7 @@ def begin(
         return _nothing_due(goal, live, dwell)
     if rules.is_paused:
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
-    old.sort(key=lambda p: (not p.is_delete_wanted, dwell.is_available(p), p.is_ready, p.name))
+    old.sort(key=lambda p: (dwell.is_available(p), not p.is_delete_wanted, p.is_ready, p.name))
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
     for pod in old[:due]:
@@ -178,10 +224,10 @@ def begin(
         if isinstance(way, Recreate) and rules.is_in_place_only:
             return Progress((), "InPlaceImpossible", _impossible(way))
         serves = dwell.is_available(pod)
-        is_free = isinstance(way, InPlace) and not way.images
+        is_free = isinstance(way, InPlace) and not way.images and pod.state is None
         if not is_free:
-            if target <= 0 or (serves and healthy <= 0):
-                break
+            if target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+                continue
             target, healthy = target - 1, healthy - serves
         if step := _first_step(pod, goal.update_revision, way):
             chosen.append(step)
@@ -193,8 +239,9 @@ def begin(
 def _first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> Step | None:
     if isinstance(way, Recreate):
         return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths)
-    if not way.images and pod.state is None:
-        return WriteChange(pod, revision, way, None)
+    if not way.images and (pod.state is None or not pod.state.is_withheld):
+        # The gate needs no fall, or is down already: then what must restart is still to be waited for.
+        return WriteChange(pod, revision, way, pod.state.before if pod.state else None)
     return LowerGate(pod, revision)
 
 
@@ -217,6 +264,9 @@ def _nothing_due(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progre
 
 def _spent(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
     sick = [p for p in live if not dwell.is_available(p)]
+    if not sick:
+        missing = goal.replicas - len(live)
+        return Progress((), "BudgetSpent", f"No further pod may become unavailable: {missing} are missing")
     return Progress(
         (),
         "BudgetSpent",
