@@ -1,6 +1,6 @@
 """What workloads need from the world; the adapters make it real, tests lend a small one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,7 @@ class SetView:
     Attributes:
         strays: Pods that match the selector and belong to nobody.
         misfits: Pods of the set whose labels no longer match its selector.
+        is_taken: Whether any pod of the namespace has that name.
     """
 
     owner: InPlaceSet
@@ -28,6 +29,7 @@ class SetView:
     revisions: Sequence[RevisionFact]
     strays: Sequence[PodFact] = ()
     misfits: Sequence[PodFact] = ()
+    is_taken: Callable[[str], bool] = lambda _: False
 
 
 class RevisionTaken(Exception):

@@ -77,11 +77,12 @@ class MakeSet:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Bring an existing set to *spec*."""
+    """Bring an existing set to *spec*, whose template is the application's at *revision*."""
 
     unit: str
     name: str
     spec: InPlaceSetSpec
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +323,7 @@ def _follow(view: ReleaseView, wanted: Mapping[str, UnitGoal]) -> list[SetAction
         if fact.spec is None:
             actions.append(MakeSet(fact.unit, child_name(view.app.metadata.name, fact.unit), spec))
         elif fact.spec != spec or fact.revision != view.revision:
-            actions.append(ChangeSet(fact.unit, fact.name, spec))
+            actions.append(ChangeSet(fact.unit, fact.name, spec, view.revision))
     return actions
 
 
@@ -336,7 +337,7 @@ def _retire(view: ReleaseView, course: Course) -> list[SetAction]:
             continue
         if fact.spec.replicas:
             empty = msgspec.structs.replace(fact.spec, replicas=0)
-            actions.append(ChangeSet(fact.unit, fact.name, empty))
+            actions.append(ChangeSet(fact.unit, fact.name, empty, fact.revision))
         elif fact.is_observed and fact.status.replicas == 0:
             actions.append(DropSet(fact.name))
     return actions

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -60,8 +60,17 @@ class Scale:
         return bool(self.create or self.delete)
 
 
+def nobody(_name: str) -> bool:
+    """Say that no other pod has the name."""
+    return False
+
+
 def decide_scale(
-    goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwell, taken: Collection[str] = ()
+    goal: SetGoal,
+    pods: Sequence[PodFact],
+    budget: Budget,
+    dwell: Dwell,
+    is_taken: Callable[[str], bool] = nobody,
 ) -> Scale:
     """Bring the number of pods to `replicas`.
 
@@ -75,8 +84,9 @@ def decide_scale(
         pods: All pods of the set, those being deleted included: their names are not free yet.
         budget: What availability allows now.
         dwell: The moment of judging.
-        taken: Names of other pods in the namespace. A pod that left the set (its labels were changed) keeps
-            its name, and the set, which sees what it saw before that pod was made, would choose it again.
+        is_taken: Whether another pod of the namespace has a name. A pod that left the set (its labels were
+            changed) keeps its name, and the set, which sees what it saw before that pod was made, would
+            choose it again.
     """
     live = [p for p in pods if not p.is_deleting]
     gone = [Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
@@ -94,7 +104,7 @@ def decide_scale(
     updated = sum(aims_at(p, goal.update_revision) for p in staying)
     fresh = max(0, min(missing, goal.partition - updated))
     revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
-    names = fresh_names(goal, pods, taken)
+    names = fresh_names(goal, pods, is_taken)
     return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
 
 
@@ -135,8 +145,10 @@ def _seconds(moment: datetime | None) -> float:
     return ((moment or EPOCH) - EPOCH).total_seconds()
 
 
-def fresh_names(goal: SetGoal, pods: Sequence[PodFact], taken: Collection[str] = ()) -> Iterator[str]:
-    """Yield names for new pods, none of them *taken*, the same ones for the same view of the world.
+def fresh_names(
+    goal: SetGoal, pods: Sequence[PodFact], is_taken: Callable[[str], bool] = nobody
+) -> Iterator[str]:
+    """Yield names for new pods, none of them taken, the same ones for the same view of the world.
 
     A create whose answer was lost is repeated under the same name and refused as existing, instead of
     doubling the pod (reliability rule 1: names are deterministic).
@@ -144,14 +156,14 @@ def fresh_names(goal: SetGoal, pods: Sequence[PodFact], taken: Collection[str] =
     seen = hashlib.sha256(goal.uid.encode())
     for uid in sorted(p.uid for p in pods):
         seen.update(uid.encode())
-    used = {p.name for p in pods} | set(taken)
+    used = {p.name for p in pods}
     number = 0
     while True:
         draw = seen.copy()
         draw.update(str(number).encode())
         number += 1
         name = f"{goal.name}-{_suffix(draw.digest())}"
-        if name not in used:
+        if name not in used and not is_taken(name):
             used.add(name)
             yield name
 

@@ -5,6 +5,7 @@ It remembers nothing between passes, so that a new leader just goes on.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -16,6 +17,7 @@ from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
 from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
+from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.domain.setstatus import set_status
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import MarkForDeletion, Progress, UpdateRules, decide_update
@@ -37,13 +39,14 @@ class InPlaceSetReconciler:
         view = await self._sets.view(key)
         if view is None or view.owner.metadata.deletion_timestamp is not None:
             return Outcome()
+        demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
         if await self._claim(view):
             return Outcome()
         revision = await self._update_revision(view)
         if revision is None:
             return Outcome()
         revisions = [*(r for r in view.revisions if r.hash != revision.hash), revision]
-        view = SetView(view.owner, view.pods, revisions)
+        view = replace(view, revisions=revisions)
         dwell = Dwell(self._clock.now(), timedelta(seconds=view.owner.spec.min_ready_seconds))
         try:
             goal = goal_of(view, revision)
@@ -85,7 +88,7 @@ class InPlaceSetReconciler:
         """Scale or update, never both in one pass: each changes what the other was decided from."""
         live = [p for p in view.pods if not p.is_deleting and not p.is_over]
         budget = budget_now(goal.replicas, goal.max_unavailable, live, goal.update_revision, dwell)
-        scale = decide_scale(goal, view.pods, budget, dwell)
+        scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
         if scale:
             return await self._scale(view, scale)
         return await self._update(view, goal, budget, dwell)
