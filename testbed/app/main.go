@@ -2,7 +2,8 @@
 //
 // It answers GET / with who it is and which version, GET /healthz always, and GET /ready unless
 // the environment says NOT_READY. Who it is comes from /app.json, baked into the image, so that
-// another version is another image digest. Called as "pause" it only waits to be stopped.
+// another version is another image digest. Called as "pause" it only waits to be stopped, and
+// buries orphans meanwhile: it is the first process of a pod sandbox and of a node's namespace.
 package main
 
 import (
@@ -36,12 +37,30 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if filepath.Base(os.Args[0]) == "pause" {
-		<-ctx.Done()
+		pause(ctx)
 		return
 	}
 	if err := serve(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "app:", err)
 		os.Exit(1)
+	}
+}
+
+// pause waits to be stopped and reaps the children that it inherits as process 1.
+func pause(ctx context.Context) {
+	died := make(chan os.Signal, 1)
+	signal.Notify(died, syscall.SIGCHLD)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-died:
+			for {
+				if pid, _ := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 {
+					break
+				}
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -82,8 +83,12 @@ func (f *fleet) registerNode(ctx context.Context, n *node) error {
 		return err
 	}
 	n.uid = made.UID
-	made.Status = object.Status
-	_, err = nodes.UpdateStatus(ctx, made, meta.UpdateOptions{})
+	// A patch, because the node life cycle controller writes its taints at the same time.
+	patch, err := json.Marshal(map[string]any{"status": object.Status})
+	if err != nil {
+		return err
+	}
+	_, err = nodes.Patch(ctx, n.name, types.StrategicMergePatchType, patch, meta.PatchOptions{}, "status")
 	return err
 }
 
