@@ -61,7 +61,7 @@ class ControlPlane:
         children: The programs by name, to be killed and started again by tests.
     """
 
-    def __init__(self, options: Options = Options()) -> None:  # noqa: B008 -- frozen
+    def __init__(self, options: Options = Options()) -> None:
         sweep()
         binary = build(KUBE)
         self.run: Run = new_run()
@@ -71,9 +71,10 @@ class ControlPlane:
         self._kube = str(binary)
         try:
             self._start()
-        except BaseException:
-            kept = self.stop(keep_logs=True)
-            print(f"the testbed did not start; logs: {kept}", file=sys.stderr)
+        except BaseException as problem:
+            kept = self.stop(keep_logs=isinstance(problem, Exception))
+            if kept is not None:
+                print(f"the testbed did not start; logs: {kept}", file=sys.stderr)
             raise
 
     def on_stop(self, action: Callable[[], None]) -> None:
@@ -202,14 +203,15 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(options: Options = Options()) -> Iterator[ControlPlane]:  # noqa: B008 -- frozen
+def control_plane(options: Options = Options()) -> Iterator[ControlPlane]:
     """Start a control plane and stop it afterwards; logs are kept if the block raises."""
     plane = ControlPlane(options)
     try:
         yield plane
-    except BaseException:
-        kept = plane.stop(keep_logs=True)
-        print(f"logs of the testbed: {kept}", file=sys.stderr)
+    except BaseException as problem:
+        kept = plane.stop(keep_logs=isinstance(problem, Exception))
+        if kept is not None:
+            print(f"logs of the testbed: {kept}", file=sys.stderr)
         raise
     plane.stop()
 
@@ -225,12 +227,11 @@ def free_ports(count: int) -> list[int]:
 
 def answers(port: int, path: str, *, tls: bool, host: str = LOOPBACK) -> bool:
     """Tell whether GET *path* is answered with 200; certificates are not looked at."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
     if tls:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200

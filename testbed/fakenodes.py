@@ -45,7 +45,7 @@ class FakeNodes:
         plane: ControlPlane,
         count: int,
         cells: Sequence[str] = CELLS,
-        pace: Pace = Pace(),  # noqa: B008 -- frozen
+        pace: Pace = Pace(),
         prefix: str = "fake",
     ) -> None:
         self.names = tuple(f"{prefix}-{number}" for number in range(count))
@@ -71,7 +71,7 @@ def fake_nodes(
     plane: ControlPlane,
     count: int,
     cells: Sequence[str] = CELLS,
-    pace: Pace = Pace(),  # noqa: B008 -- frozen
+    pace: Pace = Pace(),
     prefix: str = "fake",
 ) -> Iterator[FakeNodes]:
     """Add *count* fake nodes over *cells*, and stop playing them afterwards."""

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from testbed.processes import run_tool
 from testbed.requirements import find_tool
-from testbed.runs import ProcessId, Run, directories, owner, processes, read_note, registry
+from testbed.runs import ProcessId, Run, directories, live_runs, owner, processes, read_note, registry
 from testbed.waiting import TooLate, wait_for
 
 CGROUPS = Path("/sys/fs/cgroup")
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 PREFIX = "cafe-"
 END = timedelta(seconds=10)
 
@@ -51,8 +52,18 @@ def _clear(run: Run, *, keep_logs: bool) -> Path | None:
     if note.get("proxy"):
         remove_proxy_tables()
     if "ip_forward" in note:
-        Path("/proc/sys/net/ipv4/ip_forward").write_text(note["ip_forward"])
+        _restore_forwarding(run, note["ip_forward"])
     return run.remove(keep_logs=keep_logs)
+
+
+def _restore_forwarding(run: Run, before: str) -> None:
+    """Set forwarding back, or leave that to another run whose nodes still need it."""
+    for other in live_runs():
+        note = read_note(other)
+        if other != run.directory and note.get("real"):
+            Run(other.name, note["slot"], other).note(ip_forward=before)
+            return
+    FORWARDING.write_text(before)
 
 
 def end_processes(identities: Iterable[ProcessId]) -> None:
