@@ -1,5 +1,6 @@
 """``python -m testbed``: a real Kubernetes for a person to try things on."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import click
 import yaml
 
 from cafe.kernel.clock import SystemClock
-from testbed.build import PROGRAMS, build, kubernetes_version
+from testbed.build import PROGRAMS, build, kubernetes_version, lacking_go
 from testbed.controlplane import ControlPlane
 from testbed.errors import Lacking, NotStarted
 from testbed.fakenodes import FakeNodes
@@ -54,8 +55,7 @@ def up(nodes: str | None, fake_nodes: int | None, cells: str, background: bool) 
         lacking = requirements(real_nodes=nodes == "real")
         if lacking:
             raise Lacking(lacking)  # noqa: TRY301 -- told like what later steps lack
-        for program in PROGRAMS:
-            build(program)
+        _build_all()
         if background:
             _detach(nodes, count, cells)
         else:
@@ -98,11 +98,8 @@ def status() -> None:
 @main.command("build")
 def build_all() -> None:
     """Build the programs; minutes the first time, then nothing until their sources change."""
-    try:
-        for program in PROGRAMS:
-            click.echo(build(program))
-    except (Lacking, NotStarted) as problem:
-        raise click.ClickException(str(problem)) from problem
+    for path in _build_all():
+        click.echo(path)
 
 
 @main.command("install")
@@ -113,6 +110,21 @@ def install_all() -> None:
     except (Lacking, NotStarted) as problem:
         raise click.ClickException(str(problem)) from problem
     click.echo(f"installed {', '.join(installed)}" if installed else "nothing is lacking")
+
+
+@main.command()
+def prepare() -> None:
+    """Install and build what this machine allows, so that tests find all they can.
+
+    What is still lacking is told, and is no error: the tests that need it say so by name.
+    """
+    with contextlib.suppress(Lacking):  # Not root or not Debian: told below with all the rest.
+        install()
+    lacking = requirements(real_nodes=True)
+    for name in lacking:
+        click.echo(f"lacking for tests on a real Kubernetes: {name}", err=True)
+    if not lacking_go():
+        _build_all()
 
 
 @main.command()
@@ -152,6 +164,13 @@ def images_in(manifest: Path) -> set[str]:
     for document in yaml.safe_load_all(manifest.read_text()):
         visit(document)
     return found
+
+
+def _build_all() -> list[Path]:
+    try:
+        return [build(program) for program in PROGRAMS]
+    except (Lacking, NotStarted) as problem:
+        raise click.ClickException(str(problem)) from problem
 
 
 def _wait_end(name: str, holder: ProcessId) -> None:

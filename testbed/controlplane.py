@@ -105,6 +105,10 @@ class ControlPlane:
         pair = self.authority.client(user, *groups)
         return write_kubeconfig(path, self.server, self.authority.certificate, pair)
 
+    def wait_ready(self) -> None:
+        """Wait until the API server is ready, also after a test has killed it and started it again."""
+        self.children["kube-apiserver"].wait_ready(lambda: self.client.exists("/readyz"), START)
+
     def spawn(self, name: str, command: list[str]) -> Child:
         """Start a program of this run."""
         child = Child(self.run, name, command)
@@ -145,7 +149,7 @@ class ControlPlane:
         pair = self.authority.server("kube-apiserver", [LOOPBACK, first_service_address])
         accounts = self.authority.signing_keys("service-accounts")
         self._accounts = accounts
-        child = self.spawn(
+        self.spawn(
             "kube-apiserver",
             [
                 *(self._kube, "kube-apiserver", f"--bind-address={LOOPBACK}", f"--secure-port={port}"),
@@ -163,7 +167,7 @@ class ControlPlane:
                 *("--anonymous-auth=false", "--profiling=false", *self._options.apiserver),
             ],
         )
-        child.wait_ready(lambda: self.client.exists("/readyz"), START)
+        self.wait_ready()
 
     def _kubelet_client(self) -> tuple[str, str]:
         pair = self.authority.client("kube-apiserver-kubelet-client", "system:masters")

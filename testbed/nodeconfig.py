@@ -116,7 +116,7 @@ def write_network(directory: Path, bridge: str, subnet: str) -> Path:
 def write_kubelet(directory: Path, settings: KubeletSettings) -> Path:
     """Write the kubelet's configuration."""
     resolver = directory / "resolv.conf"
-    resolver.write_text("")  # There is no cluster DNS, and pods shall not use the host's.
+    resolver.write_text("")  # Pods shall not use the host's name servers.
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -142,6 +142,9 @@ def write_kubelet(directory: Path, settings: KubeletSettings) -> Path:
         "volumePluginDir": str(directory / "volume-plugins"),
         "resolvConf": str(resolver),
         "clusterDomain": "cluster.local",
+        # There is no cluster DNS. Nothing listens here, so that a lookup fails at once; without an
+        # address the kubelet would warn about every pod.
+        "clusterDNS": [settings.address],
         "makeIPTablesUtilChains": False,  # They would be rules on the host that nobody removes.
         "serializeImagePulls": False,
         # The host's disk is not the node's: a full one is the person's matter, not the test's.

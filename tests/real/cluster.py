@@ -50,6 +50,10 @@ class Space:
 
         return wait_for(f"pod {name}", look, SOON)
 
+    def wait_condition(self, name: str, kind: str, status: str) -> Object:
+        """Wait until a condition of the pod has that status."""
+        return self.wait_pod(name, lambda pod: condition(pod, kind) == status)
+
     def wait_gone(self, name: str) -> None:
         """Wait until there is no such pod."""
 

@@ -19,6 +19,7 @@ from testbed.waiting import wait_for
 from tests.real.cluster import (
     GATE,
     SOON,
+    Object,
     Space,
     condition,
     container,
@@ -99,7 +100,7 @@ def test_a_pod_is_ready_only_while_its_readiness_gate_is_open(space: Space) -> N
     assert condition(closed, "Ready") == "False"
     for status in ("True", "False"):
         space.set_gate("web", status)
-        space.wait_pod("web", lambda pod, wanted=status: condition(pod, "Ready") == wanted)
+        space.wait_condition("web", "Ready", status)
 
 
 def test_a_service_reaches_a_pod_once_its_gate_is_open(space: Space, real_nodes: RealNodes) -> None:
@@ -153,7 +154,6 @@ def test_fake_nodes_run_fifty_pods_and_follow_a_new_image(space: Space) -> None:
         "metadata": {"labels": {"app": "web"}},
         "spec": {
             "nodeSelector": {"cafe.test/node": "fake"},
-            "readinessGates": [],
             "containers": [{"name": "app", "image": "x/web:v1"}],
         },
     }
@@ -164,7 +164,7 @@ def test_fake_nodes_run_fifty_pods_and_follow_a_new_image(space: Space) -> None:
     }
     space.client.create(f"/apis/apps/v1/namespaces/{space.name}/deployments", deployment)
 
-    def ready() -> dict[str, dict[str, object]] | None:
+    def ready() -> dict[str, Object] | None:
         pods = space.client.get(space.pods)["items"]
         by_name = {p["metadata"]["name"]: p for p in pods if condition(p, "Ready") == "True"}
         return by_name if len(by_name) == 50 else None
@@ -188,7 +188,7 @@ def test_a_fake_node_respects_readiness_gates(space: Space) -> None:
     assert condition(space.pod("web"), "Ready") == "False"
     for status in ("True", "False"):
         space.set_gate("web", status)
-        space.wait_pod("web", lambda pod, wanted=status: condition(pod, "Ready") == wanted)
+        space.wait_condition("web", "Ready", status)
         assert condition(space.pod("web"), GATE) == status
 
 
@@ -229,6 +229,17 @@ def test_fake_nodes_played_again_find_their_pods_running(
     assert container(after)["restartCount"] == 1
     assert after["status"]["podIP"] == before["status"]["podIP"]
     assert control_plane.client.get("/api/v1/nodes/fake-0")["metadata"]["name"] == fake_nodes.names[0]
+
+
+def test_an_api_server_that_was_killed_comes_back_with_its_data(control_plane: ControlPlane) -> None:
+    for space in make_space(control_plane.client):
+        before = control_plane.client.get(f"/api/v1/namespaces/{space.name}")
+        server = control_plane.children["kube-apiserver"]
+        server.kill()
+        assert not control_plane.client.exists("/readyz")
+        server.start()
+        control_plane.wait_ready()
+        assert control_plane.client.get(f"/api/v1/namespaces/{space.name}") == before
 
 
 def traces(run: Run) -> dict[str, object]:
