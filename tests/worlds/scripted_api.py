@@ -43,6 +43,7 @@ def pod(name: str, namespace: str = "default", **metadata: Any) -> Json:  # noqa
 class OpenWatch:
     collection: str
     query: dict[str, str]
+    begun: int
     lines: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
 
@@ -93,6 +94,14 @@ class ScriptedApi:
         last = self.objects.pop(path)
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(self.version)}}
         self._tell("DELETED", path, gone)
+
+    def tell_late(self) -> None:
+        """Deliver what was kept silent."""
+        self.is_silent = False
+        for version, kind, collection, body in self.history:
+            for watch in self.watches:
+                if watch.collection == collection and version > watch.begun:
+                    watch.lines.put_nowait(event_line(kind, body))
 
     def bookmark(self) -> None:
         line = bookmark_line(str(self.version))
@@ -165,6 +174,9 @@ class ScriptedApi:
 
     def _list(self, path: str, query: dict[str, str]) -> Response:
         items = self._items(path)
+        for selector in filter(None, query.get("fieldSelector", "").split(",")):
+            name = selector.removeprefix("metadata.name=")
+            items = [item for item in items if item["metadata"]["name"] == name]
         token = query.get("continue", "")
         if token and int(token.split(":")[0]) < self.oldest:
             return status(410, "Expired")
@@ -176,7 +188,21 @@ class ScriptedApi:
         return ok({"kind": "List", "metadata": metadata, "items": items[start : start + limit]})
 
     def _items(self, collection: str) -> list[Json]:
-        return [body for path, body in sorted(self.objects.items()) if path.rsplit("/", 1)[0] == collection]
+        """All of a collection; those of one namespace may be kept in that of all."""
+        parts = collection.split("/")
+        if "namespaces" not in parts[:-1]:
+            return [
+                body for path, body in sorted(self.objects.items()) if path.rsplit("/", 1)[0] == collection
+            ]
+        at = parts.index("namespaces")
+        of_all = "/".join(parts[:at] + parts[at + 2 :])
+        own = {path: body for path, body in self.objects.items() if path.rsplit("/", 1)[0] == collection}
+        own |= {
+            path: body
+            for path, body in self.objects.items()
+            if path.rsplit("/", 1)[0] == of_all and body["metadata"].get("namespace") == parts[at + 1]
+        }
+        return [body for _, body in sorted(own.items())]
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
@@ -193,7 +219,7 @@ class ScriptedApi:
         if "sendInitialEvents" in query and not self.knows_watch_list:
             yield refused(status(422, "Invalid", "sendInitialEvents: Forbidden: not enabled"))
             return
-        watch = OpenWatch(unquote(request.path), query)
+        watch = OpenWatch(unquote(request.path), query, self.version)
         self._begin(watch)
         self.watches.append(watch)
         self.most_open = max(self.most_open, len(self.watches))

@@ -107,13 +107,24 @@ class Client:
             ApiRefusal: The server refuses.
             Unavailable: No answer, after retries.
         """
-        query = selectors(label_selector, field_selector)
-        if limit:
-            query.append(("limit", str(limit)))
-        if continue_:
-            query.append(("continue", continue_))
-        response = await self.send(Request("GET", kind.path(namespace), tuple(query)), kind.resource)
+        query = _list_query(label_selector, field_selector, limit, continue_)
+        response = await self.send(Request("GET", kind.path(namespace), query), kind.resource)
         return codec_for(kind.type).page.decode(response.body)
+
+    async def list_loosely(
+        self,
+        kind: Kind[T],
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_: str = "",
+    ) -> tuple[Page[T], tuple[ObjectKey, ...]]:
+        """List as `list` does, without the objects that don't fit, whose keys come beside the page."""
+        query = _list_query(label_selector, field_selector, limit, continue_)
+        response = await self.send(Request("GET", kind.path(namespace), query), kind.resource)
+        return codec_for(kind.type).read_page(response.body)
 
     async def list_all(
         self,
@@ -325,6 +336,15 @@ class Client:
     def _written(self, dry_run: bool, manager: str = "") -> Query:  # noqa: FBT001 -- private, always named
         query: Query = (("fieldManager", manager or self.field_manager),)
         return (*query, ("dryRun", "All")) if dry_run else query
+
+
+def _list_query(label_selector: str, field_selector: str, limit: int, continue_: str) -> Query:
+    query = selectors(label_selector, field_selector)
+    if limit:
+        query.append(("limit", str(limit)))
+    if continue_:
+        query.append(("continue", continue_))
+    return tuple(query)
 
 
 def _typed(kind: Kind[Any], body: Body) -> Body:

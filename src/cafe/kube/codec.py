@@ -67,8 +67,13 @@ class _Named(Struct, frozen=True):
     namespace: str = ""
 
 
+class _Inner(Struct, frozen=True):
+    metadata: _Named = _Named()
+
+
 class _Anything(Struct, frozen=True):
     metadata: _Named = _Named()
+    object: _Inner | None = None
 
 
 def encode(body: object) -> bytes:
@@ -96,11 +101,15 @@ def excerpt(raw: bytes | str) -> str:
 
 
 def key_in(raw: bytes | msgspec.Raw) -> ObjectKey | None:
-    """Return the key of an object whose rest may not fit any model; None if it has no metadata."""
+    """Return the key of an object, or of a watch event's object, whose rest may not fit any model.
+
+    None if it has no metadata.
+    """
     try:
-        named = msgspec.json.decode(raw, type=_Anything).metadata
+        outer = msgspec.json.decode(raw, type=_Anything)
     except msgspec.MsgspecError:
         return None
+    named = outer.metadata if outer.object is None else outer.object.metadata
     return ObjectKey(named.namespace, named.name)
 
 
@@ -191,12 +200,19 @@ def metadata_text(body: object, name: str) -> str:
     return str(getattr(getattr(body, "metadata", None), field, "") or "")
 
 
-def key_of(body: object) -> ObjectKey:
+def key_of(body: Any) -> ObjectKey:  # noqa: ANN401 -- dict or Struct
     """Return the key of an object, whether dict or Struct."""
-    return ObjectKey(metadata_text(body, "namespace"), metadata_text(body, "name"))
+    if isinstance(body, Mapping):
+        return ObjectKey(metadata_text(body, "namespace"), metadata_text(body, "name"))
+    meta = body.metadata
+    return ObjectKey(meta.namespace, meta.name)
 
 
-def version_of(body: object) -> int:
+def version_of(body: Any) -> int:  # noqa: ANN401 -- dict or Struct
     """Return an object's resourceVersion as a number: versions of one resource are ordered (KEP-5504)."""
-    text = metadata_text(body, "resourceVersion")
+    text = (
+        metadata_text(body, "resourceVersion")
+        if isinstance(body, Mapping)
+        else body.metadata.resource_version
+    )
     return int(text) if text else 0
