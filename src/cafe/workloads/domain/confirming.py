@@ -72,11 +72,12 @@ def judge(value: str | None, standing: Standing) -> Accepted | Ignored | None:
             return Accepted(standing.waiting_group)
         return Ignored("ConfirmEarly", f"No group waits for a confirmation; {_now(standing)}")
     said = parse(value)
+    asked = 1 if standing.waiting_group is None else standing.waiting_group
     if said is None:
         return Ignored(
             "ConfirmMalformed",
             f"{value[:40]!r} is no confirmation; write <group>/<planHash>, for instance "
-            f"{standing.waiting_group or 1}/{standing.plan_hash or '7f3a91c0d2e4'}",
+            f"{asked}/{standing.plan_hash or '7f3a91c0d2e4'}",
         )
     return _judge_named(said, standing, is_shown=is_shown)
 

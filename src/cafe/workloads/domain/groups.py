@@ -52,7 +52,7 @@ def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch
         The plan with its hash, which is equal for equal arguments in every process.
     """
     bases = {u.name: u.updated for u in units}
-    return _cut(revision, _planned(units, bases), [], upgrade_type, batch_size)
+    return _cut(Plan(revision=revision, units=_planned(units, bases)), None, upgrade_type, batch_size)
 
 
 def recut(
@@ -79,7 +79,8 @@ def recut(
         if group.index <= (opened or 0) and any(taken.values()):
             room |= {name: room[name] - count for name, count in taken.items() if count}
             kept.append(GroupPlan(index=group.index, units={n: c for n, c in taken.items() if c}))
-    return _cut(old.revision, planned, kept, upgrade_type, batch_size)
+    begun = Plan(revision=old.revision, units=planned, groups=kept)
+    return _cut(begun, opened, upgrade_type, batch_size)
 
 
 def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPlan]:
@@ -94,27 +95,19 @@ def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPl
     return planned
 
 
-def _cut(
-    revision: str, planned: list[UnitPlan], kept: list[GroupPlan], upgrade_type: str, batch_size: int
-) -> Plan:
+def _cut(begun: Plan, opened: int | None, upgrade_type: str, batch_size: int) -> Plan:
+    """Complete a plan behind its groups up to *opened*."""
     left = {
         u.name: count
-        for u in planned
-        if (count := u.quota - u.base - sum(g.units.get(u.name, 0) for g in kept)) > 0
+        for u in begun.units
+        if (count := u.quota - u.base - sum(g.units.get(u.name, 0) for g in begun.groups)) > 0
     }
-    groups = list(kept)
-    if left and not kept and upgrade_type == UpgradeType.BETA:
+    groups = list(begun.groups)
+    if left and opened is None and upgrade_type == UpgradeType.BETA:
         groups.append(GroupPlan(index=BETA, units=dict.fromkeys(left, 1)))
         left = {name: count - 1 for name, count in left.items() if count > 1}
-    first = kept[-1].index + 1 if kept else 1
-    groups += _batches([u.name for u in planned], left, batch_size, first)
-    plan = Plan(
-        revision=revision,
-        batch_size=batch_size,
-        upgrade_type=upgrade_type,
-        units=planned,
-        groups=groups,
-    )
+    groups += _batches([u.name for u in begun.units], left, batch_size, (opened or 0) + 1)
+    plan = msgspec.structs.replace(begun, batch_size=batch_size, upgrade_type=upgrade_type, groups=groups)
     return msgspec.structs.replace(plan, hash=digest_of(msgspec.to_builtins(plan)))
 
 
