@@ -185,6 +185,7 @@ class Cache(Generic[T]):
             if key not in after:
                 self._remember_removal(key, version)
                 self._changed(key, old, None)
+                self.writes.saw(key, version, "", is_present=False, is_deleting=False)
         for key, new in after.items():
             old_one = before.get(key)
             if old_one is not new and (old_one is None or not _is_same(old_one, new)):

@@ -53,6 +53,8 @@ class InformerSettings:
 
     Attributes:
         silence: Servers send a bookmark each minute; a stream silent for so long is dead.
+        staging_silence: The same within the initial events, which come in one go or, from a server that does
+            not know them, never end (k8s#139716).
         lasting: Asked of the server, plus up to as much again, so that not all streams end together.
         healthy_after: A stream that lived so long resets the back-off.
         backoff: Waits between failures.
@@ -62,6 +64,7 @@ class InformerSettings:
     """
 
     silence: timedelta = timedelta(seconds=150)
+    staging_silence: timedelta = timedelta(seconds=30)
     lasting: timedelta = timedelta(minutes=5)
     healthy_after: timedelta = timedelta(seconds=10)
     backoff: Backoff = BACKOFF
@@ -190,7 +193,9 @@ class Informer(Generic[T]):
             TimeoutError: Nothing came for too long.
         """
         loop = asyncio.get_running_loop()
-        silence = self._settings.silence.total_seconds()
+        is_staging = self._staged is not None
+        limit = self._settings.staging_silence if is_staging else self._settings.silence
+        silence = limit.total_seconds()
         armed = loop.time()
         async with asyncio.timeout(silence) as alarm:
             async for line in watch.raw():
@@ -199,6 +204,9 @@ class Informer(Generic[T]):
                     alarm.reschedule(now + silence)
                     armed = now
                 self._take(line)
+                if is_staging and self._staged is None:
+                    is_staging, silence = False, self._settings.silence.total_seconds()
+                    alarm.reschedule(now + silence)
 
     def _take(self, line: bytes) -> None:
         try:

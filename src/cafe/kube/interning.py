@@ -23,20 +23,27 @@ _UNIQUE = frozenset(
         "start_time",
         "data",
         "annotations",
-        "spec_hash",
+        "last_transition_time",
+        "started_at",
+        "finished_at",
     }
 )
 """Fields whose values hardly ever repeat: looking them up would only cost."""
+
+_WALKED = frozenset({"conditions", "container_statuses"})
+"""Lists that differ from object to object, in a timestamp or an ID, though their words repeat. Shared whole,
+each old state would stay in the pool."""
 
 
 class Pool:
     """Shares equal strings and equal parts among objects.
 
-    Frozen parts without dicts (containers, conditions, owner references) are shared whole: looking one up is
-    a hash in C, walking through it is not.
+    Lists of frozen parts without dicts (containers, owner references) are shared whole: looking one up is a
+    hash in C, walking through it is not. At *capacity* the pool begins anew, so it never holds much that is
+    of use to nobody.
     """
 
-    def __init__(self, capacity: int = 200_000) -> None:
+    def __init__(self, capacity: int = 50_000) -> None:
         self._capacity = capacity
         self._known: dict[Any, Any] = {}
         self._fields: dict[type, tuple[str, ...]] = {}
@@ -63,6 +70,9 @@ class Pool:
             if kind is str:
                 shared = known.setdefault(value, value)
             elif kind is tuple:
+                if name in _WALKED:
+                    self._walk_all(value)
+                    continue
                 shared = self._tuple(value)
             elif kind is dict:
                 self._dict(value)
@@ -79,11 +89,14 @@ class Pool:
         try:
             shared: tuple[Any, ...] = self._known.setdefault(value, value)
         except TypeError:  # A part with a dict has no hash.
-            for part in value:
-                if isinstance(part, Struct):
-                    self._walk(part)
+            self._walk_all(value)
             return value
         return shared
+
+    def _walk_all(self, parts: tuple[Any, ...]) -> None:
+        for part in parts:
+            if isinstance(part, Struct):
+                self._walk(part)
 
     def _dict(self, value: dict[str, Any]) -> None:
         known = self._known

@@ -141,6 +141,39 @@ async def test_a_request_without_an_answer_may_have_done_something() -> None:
             assert not caught.value.is_outcome_known
 
 
+async def test_a_stream_outlives_the_timeout_of_its_beginning() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = await streaming(request, b"first\n")
+        begun.set()
+        await go.wait()
+        await response.write(b"last\n")
+        return response
+
+    async with serving(handler) as transport:
+        request = Request("GET", "/", timeout=timedelta(milliseconds=50))
+        async with transport.stream(request) as stream:
+            assert await anext(stream.lines) == b"first"
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.15, go.set)
+            assert await anext(stream.lines) == b"last"
+
+
+@pytest.mark.parametrize("use_gzip", [True, False])
+async def test_compression_is_asked_for_only_if_wanted(*, use_gzip: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.Response(text=request.headers["Accept-Encoding"] * 1000)
+        response.enable_compression()
+        return response
+
+    async with serving(handler) as plain:
+        transport = HttpTransport(plain._access, use_gzip=use_gzip)
+        answer = await transport.send(Request("GET", "/"))
+        await transport.close()
+    assert answer.body == (b"gzip" if use_gzip else b"identity") * 1000
+
+
 async def test_a_stream_that_never_answers_is_given_up_after_its_timeout() -> None:
     async def handler(_: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()

@@ -14,7 +14,8 @@ from cafe.kube.caches import Caches
 from cafe.kube.client import Client
 from cafe.kube.indexes import by_controller
 from cafe.kube.informer import Informer, InformerSettings, Selection
-from cafe.kube.objects import PODS, Pod
+from cafe.kube.interning import Pool
+from cafe.kube.objects import PODS, Condition, ObjectMeta, Pod, PodStatus
 from cafe.kube.transport import Request, Response
 from tests.worlds.clock import LoopClock, SeededEntropy, eventually, in_virtual_time
 from tests.worlds.scripted_api import CUT, END, ScriptedApi, event_line, pod, status
@@ -118,6 +119,7 @@ async def test_a_watch_list_whose_end_never_comes_falls_back_to_pages() -> None:
     async with following(api) as informer:
         await informer.cache.wait_synced()
         assert names(informer.cache) == ["a"]
+        assert asyncio.get_running_loop().time() < 31
 
 
 @in_virtual_time
@@ -400,4 +402,13 @@ async def test_equal_strings_are_stored_once() -> None:
         await informer.cache.wait_synced()
         one, two = informer.cache
         assert one.metadata.labels["app"] is two.metadata.labels["app"]
-        assert one.status.conditions is two.status.conditions
+        assert one.status.conditions[0].reason is two.status.conditions[0].reason
+
+
+def test_the_pool_of_shared_strings_does_not_grow_without_bound() -> None:
+    pool = Pool(capacity=100)
+    for number in range(10_000):
+        meta = ObjectMeta(name=str(number), labels={"app": f"app-{number}"})
+        stamp = Condition(type="Ready", last_transition_time=str(number))
+        pool.share(Pod(metadata=meta, status=PodStatus(conditions=(stamp,))))
+    assert len(pool._known) <= 102

@@ -12,7 +12,7 @@ from cafe.kube.expectations import OwnWrites
 from cafe.kube.objects import ObjectMeta, Pod
 from tests.unit.kube.test_informer import KEY, following, path
 from tests.worlds.clock import HandClock, eventually, in_virtual_time
-from tests.worlds.scripted_api import ScriptedApi, bookmark_line, pod
+from tests.worlds.scripted_api import CUT, ScriptedApi, bookmark_line, pod
 
 OWNER = ObjectKey("default", "the-set")
 
@@ -82,6 +82,23 @@ async def test_a_deletion_shows_as_absence_as_a_mark_or_as_a_namesake() -> None:
         api.put(path("b"), pod("b", deletionTimestamp="2026-01-01T00:00:00Z"))
         api.put(path("c"), pod("c", uid="another"))
         await eventually(lambda: cache.is_current("a", "b", "c"))
+
+
+@in_virtual_time
+async def test_a_deletion_that_only_a_relist_shows_is_seen() -> None:
+    api = ScriptedApi()
+    api.put(path("a"), pod("a", uid="u"))
+    async with following(api) as informer:
+        cache = informer.cache
+        await cache.wait_synced()
+        api.say(CUT)
+        await eventually(lambda: not api.watches)
+        cache.note_delete(KEY, "u", owner=OWNER)
+        api.remove(path("a"))
+        api.compact()
+        assert not cache.is_current(OWNER)
+        await eventually(lambda: cache.is_current(OWNER), timedelta(minutes=1))
+        assert len(cache) == 0
 
 
 @in_virtual_time
