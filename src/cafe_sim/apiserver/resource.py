@@ -52,6 +52,9 @@ class Shape(Protocol):
     def merge_type(self) -> MergeType:
         """Return how server-side apply merges it."""
 
+    def openapi(self) -> Json:
+        """Return the schema of a custom kind."""
+
 
 class Rules:
     """What may be done with objects of a kind; each kind's own rules derive from it.

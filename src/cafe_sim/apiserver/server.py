@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from cafe.kernel import Entropy
+from cafe.kube.transport import Request
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.admission import BuiltinAdmission
+from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
+from cafe_sim.apiserver.dispatch import Answer, Caller, Dispatcher
 from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.apiserver.metadata import stamp
 from cafe_sim.apiserver.operations import Operations
@@ -46,8 +49,18 @@ class ApiServer:
         self.registry = Registry(builtin_resources())
         self.tracker = FieldTracker(self)
         self.operations = Operations(self.store, self, BuiltinAdmission(self), self.tracker)
+        changes = Changes(self.store, self.operations, self.tracker)
+        self.dispatcher = Dispatcher(self.store, self.registry, self.operations, changes, timeline)
         for name in FIRST_NAMESPACES:
             self.create("namespaces", "", {"metadata": {"name": name}})
+
+    def dispatch(self, request: Request, caller: Caller = Caller()) -> Answer:
+        """Answer one HTTP request at once.
+
+        Returns:
+            A whole response, or an open watch or log whose lines the caller takes when it likes.
+        """
+        return self._run(self.dispatcher.serve(request, caller))
 
     def now(self) -> datetime:
         """Return the world's time."""

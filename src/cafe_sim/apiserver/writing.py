@@ -89,7 +89,10 @@ class Writer:
                 resource, taken, is_generated=bool(not target.name and meta.get("generateName"))
             )
         yield from self._admission.judge(target, context, new, None)
-        new = with_meta(new, managedFields=self._tracker.updated(target, context, asked, None))
+        entries = context.entries
+        if entries is None:
+            entries = self._tracker.updated(target, context, asked, None)
+        new = with_meta(new, managedFields=entries or None)
         if context.is_dry_run:
             return new
         return self._store.commit(resource.key, "ADDED", None, new)

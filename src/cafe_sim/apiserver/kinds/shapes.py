@@ -30,6 +30,10 @@ class BuiltinShape:
         """Return how server-side apply merges it."""
         return struct_type(self.struct.name)
 
+    def openapi(self) -> Json:
+        """Built-in kinds are explained by their declared types; there is no other schema."""
+        return {}
+
     def zero(self, field: str) -> Value:
         """Return the zero value of one of the kind's fields."""
         return types.read(self.struct, {}, Notes()).get(field)
