@@ -10,7 +10,7 @@ One line a field: `name type flags`. Types: `string`, `bool`, `int`, `float`, `b
 `duration`, `quantity`, `intstr`, `any`, a declared type, `[T]` for lists and `{T}` for maps. Flags: `*` the
 field is a pointer (its zero value is kept), `-` its zero value is not written, `!` it is required,
 `@map:k1,k2` / `@set` / `@atomic` how server-side apply merges it, `^key` and `&` its strategic merge key and
-`retainKeys`.
+`retainKeys`, `#n` its number in Protocol Buffers (`#2.1`: in an inlined message).
 """
 
 import re
@@ -183,9 +183,14 @@ class Source:
                     yield "apiVersion", "string", "-"
                     yield "kind", "string", "-"
                 else:
-                    yield from self.lines(inner)
+                    outer = tags.get("protobuf", ",").split(",")[1]
+                    for inner_name, kind, flags in self.lines(inner):
+                        # An inlined struct is a message of its own in Protocol Buffers.
+                        yield inner_name, kind, flags.replace("#", f"#{outer}.", 1) if outer else flags
                 continue
-            yield name, self.resolve(package, go), self.flags(markers, go, options, tags)
+            number = tags.get("protobuf", ",").split(",")[1]
+            flags = self.flags(markers, go, options, tags) + (f" #{number}" if number else "")
+            yield name, self.resolve(package, go), flags.strip()
 
     @staticmethod
     def flags(markers: list[str], go: str, options: list[str], tags: dict[str, str]) -> str:

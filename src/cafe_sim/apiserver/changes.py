@@ -69,7 +69,7 @@ class Changes:
         resource, shape = target.resource, target.resource.shape
         allowed = _ALL if resource.shape.is_builtin else (JSON_PATCH, MERGE_PATCH, APPLY)
         if media not in allowed:
-            raise errors.unsupported_media(media, allowed)
+            raise errors.unsupported_media(allowed)
         if media == JSON_PATCH:
             return lambda old: apply_json_patch(resource.present(old), patch)
         if not isinstance(patch, dict):

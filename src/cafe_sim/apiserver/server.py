@@ -10,6 +10,7 @@ from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.admission import BuiltinAdmission
 from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
+from cafe_sim.apiserver.crds.controller import DefinitionController
 from cafe_sim.apiserver.dispatch import Answer, Caller, Dispatcher
 from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.apiserver.metadata import stamp
@@ -51,6 +52,7 @@ class ApiServer:
         self.operations = Operations(self.store, self, BuiltinAdmission(self), self.tracker)
         changes = Changes(self.store, self.operations, self.tracker)
         self.dispatcher = Dispatcher(self.store, self.registry, self.operations, changes, timeline)
+        DefinitionController(self)
         for name in FIRST_NAMESPACES:
             self.create("namespaces", "", {"metadata": {"name": name}})
 

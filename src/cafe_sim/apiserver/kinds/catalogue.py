@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cafe_sim.apiserver.crds.definitions import DefinitionRules
 from cafe_sim.apiserver.kinds import cluster, events, pods, workloads
 from cafe_sim.apiserver.kinds.cluster import ConfigRules, ImmutableRules, StoredRules
 from cafe_sim.apiserver.kinds.shapes import BuiltinShape
@@ -110,6 +111,8 @@ CATALOGUE = (
           _stored(has_generation=True), "", "api-extensions", is_namespaced=False),
     Entry("admissionregistration/v1.ValidatingWebhookConfiguration", _HOOKS, "validatingwebhookconfigurations",
           _stored(has_generation=True), "", "api-extensions", is_namespaced=False),
+    Entry("apiextensions/v1.CustomResourceDefinition", "apiextensions.k8s.io", "customresourcedefinitions",
+          lambda _: DefinitionRules(), "crd crds", "api-extensions", STATUS, is_namespaced=False),
 )  # fmt: skip
 
 REVIEWS = (

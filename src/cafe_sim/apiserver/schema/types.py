@@ -56,6 +56,7 @@ class Field:
         list_keys: Of a list of type `map`.
         merge_key: For strategic merge patches; None replaces the list, an empty key merges plain values.
         retains_keys: Strategic merge patches may say which keys of the elements remain.
+        number: In Protocol Buffers; `2.1` lies in an inlined message.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Field:
     list_keys: tuple[str, ...] = ()
     merge_key: str | None = None
     retains_keys: bool = False
+    number: str = ""
 
     def element(self) -> "Field":
         """Return the type of a list's or map's elements."""
@@ -101,6 +103,7 @@ def _parse_field(name: str, text: str, flags: list[str]) -> Field:
         list_keys=tuple(keys.split(",")) if keys else (),
         merge_key=next((flag[1:] for flag in flags if flag.startswith("^")), None),
         retains_keys="&" in flags,
+        number=next((flag[1:] for flag in flags if flag.startswith("#")), ""),
     )
 
 
