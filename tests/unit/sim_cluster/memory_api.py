@@ -10,11 +10,12 @@ from cafe_sim.machinery.kinds import BUILT_IN, DEFINITIONS
 from cafe_sim.machinery.objects import text_of
 
 Key = tuple[str, str]
+PLAIN = DeleteOptions()
 GENERATION = {"pods", "deployments.apps", "replicasets.apps", "statefulsets.apps"}
 GENERATION |= {"poddisruptionbudgets.policy", "services"}
 
 
-def merged(target: Any, patch: Any) -> Any:
+def merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 -- any JSON value
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -90,9 +91,7 @@ class MemoryApi:
             raise ApiError(409, "Conflict", "the object has been modified")
         return self._change(resource, old, merged(old, patch), subresource)
 
-    def delete(
-        self, resource: str, namespace: str, name: str, options: DeleteOptions = DeleteOptions()
-    ) -> Json | None:
+    def delete(self, resource: str, namespace: str, name: str, options: DeleteOptions = PLAIN) -> Json | None:
         old = self._live(resource, namespace, name)
         if options.uid not in {None, old["metadata"]["uid"]}:
             raise ApiError(409, "Conflict", "the UID in the precondition does not match")

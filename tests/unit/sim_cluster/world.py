@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random  # noqa: TID251 -- seeded: the tests' own chance
-from typing import Any
 
 from cafe.kernel.entropy import NAME_ALPHABET, uuid4_from
 from cafe_sim.cluster import ClusterOptions, SimCluster
@@ -18,7 +17,7 @@ APP = {"app": "web"}
 
 class SeededEntropy:
     def __init__(self, seed: int = 1) -> None:
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311 -- a test's chance, not a secret
 
     def fraction(self) -> float:
         return self._random.random()
@@ -30,20 +29,16 @@ class SeededEntropy:
         return uuid4_from(self._random.getrandbits(128))
 
 
-def container(name: str = "app", image: str = "web:1", **more: Any) -> Json:
+def container(name: str = "app", image: str = "web:1", **more: object) -> Json:
     return {"name": name, "image": image, **more}
 
 
-def pod_spec(*containers: Json, **more: Any) -> Json:
+def pod_spec(*containers: Json, **more: object) -> Json:
     return {"containers": list(containers or (container(),)), "terminationGracePeriodSeconds": 30, **more}
 
 
 def template(spec: Json | None = None, labels: dict[str, str] | None = None) -> Json:
     return {"metadata": {"labels": labels or APP}, "spec": spec or pod_spec()}
-
-
-def readable(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 @dataclass
@@ -70,7 +65,7 @@ class World:
         assert found is not None, f"there is no {resource} {name}"
         return found
 
-    def create_pod(self, name: str = "p", spec: Json | None = None, **meta: Any) -> Json:
+    def create_pod(self, name: str = "p", spec: Json | None = None, **meta: object) -> Json:
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, **meta}}
         return self.api.create("pods", "default", {**body, "spec": spec or pod_spec()})
 
@@ -88,8 +83,10 @@ class World:
     def patch(self, resource: str, name: str, patch: Json, subresource: str = "") -> Json:
         return self.api.patch(resource, "default", name, patch, subresource)
 
-    def delete(self, resource: str, name: str, namespace: str = "default", **options: Any) -> None:
-        self.api.delete(resource, namespace, name, DeleteOptions(**options))
+    def delete(
+        self, resource: str, name: str, namespace: str = "default", options: DeleteOptions | None = None
+    ) -> None:
+        self.api.delete(resource, namespace, name, options or DeleteOptions())
 
     def condition(self, obj: Json, kind: str) -> Json:
         found = find_condition(obj["status"], kind)
