@@ -37,6 +37,7 @@ class MemoryApi:
         self._store: dict[str, dict[Key, Json]] = {kind.resource: {} for kind in BUILT_IN}
         self._store[DEFINITIONS] = {}
         self._handlers: dict[str, list[Callable[[StoreEvent], None]]] = {}
+        self.pod_quota: int | None = None
         self.commits: list[tuple[str, StoreEvent]] = []
 
     def serve(self, resource: str) -> None:
@@ -67,6 +68,8 @@ class MemoryApi:
             meta["generation"] = 1
         obj = {**body, "metadata": meta}
         if resource == "pods":
+            if self.pod_quota is not None and len(objects) >= self.pod_quota:
+                raise ApiError(403, "Forbidden", f'pods "{meta["name"]}" is forbidden: exceeded quota')
             obj["status"] = {"phase": "Pending", "qosClass": "Burstable"}
         if resource == "namespaces":
             obj |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
