@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cafe.kernel import Entropy
+from cafe.kernel import Entropy, ObjectKey
 from cafe_sim.contract import Api, ApiError, Json, StoreEvent, Timeline
 from cafe_sim.controllers.base import Plane
 from cafe_sim.controllers.deployment import DeploymentController
@@ -95,8 +95,10 @@ class SimCluster:
             registry=options.registry,
             timing=options.timing,
             renews_leases=options.renews_leases,
+            on_silence=self._on_silence,
         )
         plane = Plane(self.client, timeline, self._recorder, self._catalogue)
+        self._node_lifecycle = NodeLifecycleController(plane, self._is_beating)
         self._parts: tuple[Part, ...] = (
             GarbageCollector(plane),
             NamespaceController(plane),
@@ -108,7 +110,7 @@ class SimCluster:
             EndpointSliceController(plane),
             DisruptionController(plane),
             PodCollector(plane),
-            NodeLifecycleController(plane, self._is_beating),
+            self._node_lifecycle,
             TaintEvictionController(plane),
             Scheduler(self.client, timeline, self._recorder),
         )
@@ -188,6 +190,9 @@ class SimCluster:
         kubelet = self.kubelets.get(node_of(event.new))
         if kubelet is not None:
             kubelet.on_pod(event)
+
+    def _on_silence(self, name: str) -> None:
+        self._node_lifecycle.queue.add(ObjectKey("", name))
 
     def _is_beating(self, name: str) -> bool:
         kubelet = self.kubelets.get(name)

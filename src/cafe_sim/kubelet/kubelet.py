@@ -1,5 +1,6 @@
 """One node's kubelet: it registers the node, runs its pods, and can be killed, cut off and rebooted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -36,6 +37,7 @@ class World:
     Attributes:
         renews_leases: Whether heartbeats are real writes, every 10 s. Else a lease is written only when the
             kubelet comes or goes: nobody can tell from a verdict, and simulated hours stay cheap.
+        on_silence: Told the node's name when its heartbeats cease, for those who would else have to poll.
     """
 
     client: Client
@@ -45,6 +47,7 @@ class World:
     registry: Registry
     timing: Timing = field(default_factory=Timing)
     renews_leases: bool = False
+    on_silence: Callable[[str], None] = lambda _: None
 
 
 class Kubelet:
@@ -308,3 +311,4 @@ class Kubelet:
         node = self._world.client.api.get("nodes", "", self.spec.name)
         if node is not None and not self._world.renews_leases:
             self._renew(node, last_beat(self._beating_since, self._world.timeline.now()))
+        self._world.timeline.soon(lambda: self._world.on_silence(self.spec.name))
