@@ -27,12 +27,11 @@ from cafe_sim.controllers.taint_eviction import TaintEvictionController
 from cafe_sim.controllers.volume_claims import VolumeClaimController
 from cafe_sim.kubelet.host import Timing
 from cafe_sim.kubelet.kubelet import Kubelet, World
+from cafe_sim.kubelet.logs import ContainerLogs
 from cafe_sim.kubelet.node import LEASE_NAMESPACE, NodeSpec
 from cafe_sim.kubelet.registry import Registry
-from cafe_sim.kubelet.runtime import LogLine
 from cafe_sim.machinery.client import Client
 from cafe_sim.machinery.kinds import Catalogue
-from cafe_sim.machinery.objects import uid_of
 from cafe_sim.machinery.pods import node_of
 from cafe_sim.machinery.recorder import Recorder
 from cafe_sim.scheduler.scheduler import Scheduler
@@ -75,6 +74,7 @@ class SimCluster:
     Attributes:
         client: The API with the cluster's shared caches; `client.writes` counts what the cluster wrote.
         kubelets: By node name; their methods are the handles for faults.
+        logs: What containers wrote; give it to `ApiServer.dispatcher.log_source`.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class SimCluster:
         options = options or ClusterOptions()
         self.client = Client(api)
         self.kubelets: dict[str, Kubelet] = {}
+        self.logs = ContainerLogs(self.kubelets, timeline)
         self._recorder = Recorder(self.client, timeline)
         self._catalogue = Catalogue(self.client, timeline)
         self._is_started = False
@@ -175,16 +176,6 @@ class SimCluster:
         self._catalogue.stop()
         self._recorder.stop()
         self.client.stop()
-
-    def log(
-        self, namespace: str, pod_name: str, container: str, *, previous: bool = False
-    ) -> tuple[LogLine, ...] | None:
-        """Return what a container of a pod wrote, None if there is no such container (yet)."""
-        pod = self.client.api.get("pods", namespace, pod_name)
-        kubelet = self.kubelets.get(node_of(pod)) if pod is not None else None
-        if pod is None or kubelet is None:
-            return None
-        return kubelet.log(uid_of(pod), container, previous=previous)
 
     def _on_pod(self, event: StoreEvent) -> None:
         kubelet = self.kubelets.get(node_of(event.new))

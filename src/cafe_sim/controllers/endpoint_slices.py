@@ -1,6 +1,7 @@
 """EndpointSlices of Services that have a selector."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from cafe.kernel import ObjectKey
 from cafe_sim.contract import Json, StoreEvent
@@ -14,7 +15,14 @@ from cafe_sim.controllers.endpoint_facts import (
     ports_of,
     slice_ports,
 )
-from cafe_sim.machinery.objects import controller_reference, is_deleting, key_of, labels_of, merge_diff
+from cafe_sim.machinery.objects import (
+    controller_reference,
+    is_deleting,
+    key_of,
+    labels_of,
+    merge_diff,
+    uid_of,
+)
 from cafe_sim.machinery.pods import node_of
 from cafe_sim.machinery.selectors import selector_from_map
 
@@ -23,6 +31,16 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGER_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+class _Made(NamedTuple):
+    """An endpoint, and the very objects that it was made from."""
+
+    service: Json
+    pod: Json
+    node: Json | None
+    ports: Ports
+    endpoint: Json
 
 
 class EndpointSliceController(Controller):
@@ -36,6 +54,7 @@ class EndpointSliceController(Controller):
         self._pods = self.client.informer("pods")
         self._nodes = self.client.informer("nodes")
         self._slices = self.client.informer(SLICES)
+        self._made: dict[tuple[str, str], _Made] = {}
 
     def start(self) -> None:
         """Follow Services, pods and slices."""
@@ -65,6 +84,9 @@ class EndpointSliceController(Controller):
         return None
 
     def _on_pod(self, event: StoreEvent) -> None:
+        if event.type == "DELETED":
+            for service in self._services.all():
+                self._made.pop((uid_of(service), uid_of(event.new)), None)
         if event.type == "MODIFIED" and not facts_changed(event.old, event.new):
             return
         versions = [obj for obj in (event.old, event.new) if obj is not None]
@@ -85,12 +107,21 @@ class EndpointSliceController(Controller):
         wanted: dict[Ports, dict[str, Json]] = {}
         for pod in self._pods.by_index("namespace", service["metadata"]["namespace"]):
             if selector.matches(labels_of(pod)) and is_endpoint(pod):
-                node = self._nodes.get(ObjectKey("", node_of(pod)))
-                endpoint = endpoint_of(service, pod, node)
-                wanted.setdefault(ports_of(service, pod), {})[endpoint["targetRef"]["uid"]] = endpoint
+                made = self._make(service, pod)
+                wanted.setdefault(made.ports, {})[uid_of(pod)] = made.endpoint
         if not wanted:
             wanted[()] = {}  # A Service without pods has one slice, empty.
         return wanted
+
+    def _make(self, service: Json, pod: Json) -> "_Made":
+        """Make a pod's endpoint, or return the one made before: objects never change, so neither does it."""
+        node = self._nodes.get(ObjectKey("", node_of(pod)))
+        key = (uid_of(service), uid_of(pod))
+        made = self._made.get(key)
+        if made is None or made.pod is not pod or made.service is not service or made.node is not node:
+            endpoint = endpoint_of(service, pod, node)
+            made = self._made[key] = _Made(service, pod, node, ports_of(service, pod), endpoint)
+        return made
 
     def _fit(self, service: Json, ports: Ports, endpoints: dict[str, Json], slices: list[Json]) -> None:
         """Change as few slices as will do: keep who is there, drop who isn't, fill up, then add."""

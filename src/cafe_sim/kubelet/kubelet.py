@@ -20,7 +20,7 @@ from cafe_sim.kubelet.node import (
     node_status,
 )
 from cafe_sim.kubelet.registry import Registry
-from cafe_sim.kubelet.runtime import LogLine, Runtime
+from cafe_sim.kubelet.runtime import Runtime
 from cafe_sim.kubelet.status import pod_status
 from cafe_sim.kubelet.worker import PodWorker
 from cafe_sim.machinery.client import Client
@@ -159,14 +159,6 @@ class Kubelet:
         self.is_alive = False
         if self._beat is not None:
             self._beat.cancel()
-
-    def log(self, uid: str, container: str, *, previous: bool = False) -> tuple[LogLine, ...] | None:
-        """Return what a container wrote, None if there is no such container."""
-        sandbox = self.runtime.sandboxes.get(uid)
-        if sandbox is None:
-            return None
-        made = sandbox.previous(container) if previous else sandbox.current(container)
-        return tuple(made.log) if made is not None else None
 
     def hang(self, uid: str, container: str) -> None:
         """Let a container's probes fail from now on, though its process lives."""

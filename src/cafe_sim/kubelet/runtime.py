@@ -44,6 +44,7 @@ class Container:
         hung_at: Since when its probes fail for reasons of its own.
         stopping: The planned end of a stop.
         log: Its last lines.
+        readers: Who follows the log; called with None at its end.
     """
 
     id: str
@@ -61,11 +62,19 @@ class Container:
     stopping: tuple[datetime, Timer] | None = None
     ending: Timer | None = None
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    readers: list[Callable[[LogLine | None], None]] = field(default_factory=list)
 
     @property
     def is_running(self) -> bool:
         """Whether its process lives."""
         return self.finished_at is None
+
+    def write(self, time: datetime, text: str) -> None:
+        """Write a line to the log."""
+        line = LogLine(time, text)
+        self.log.append(line)
+        for reader in list(self.readers):
+            reader(line)
 
 
 @dataclass(slots=True)
@@ -162,7 +171,7 @@ class Runtime:
             container.hung_at = now + launch.behaviour.hangs_after
         made.append(container)
         del made[:-2]  # The runtime keeps the last dead one, for `logs --previous`.
-        container.log.append(LogLine(now, f"starting {launch.image}"))
+        container.write(now, f"starting {launch.image}")
         if launch.behaviour.exits_after is not None:
             code = launch.behaviour.exit_code
             container.ending = self._timeline.after(
@@ -181,7 +190,7 @@ class Runtime:
             if container.stopping[0] <= end:
                 return
             container.stopping[1].cancel()
-        container.log.append(LogLine(self._timeline.now(), "stopping on request"))
+        container.write(self._timeline.now(), "stopping on request")
         timer = self._timeline.after(end - self._timeline.now(), lambda: self._end(uid, container, code))
         container.stopping = (end, timer)
 
@@ -210,7 +219,10 @@ class Runtime:
         container.finished_at = self._timeline.now()
         container.exit_code = exit_code
         container.reason = reason or ("Completed" if exit_code == 0 else "Error")
-        container.log.append(LogLine(container.finished_at, f"exited with code {exit_code}"))
+        container.write(container.finished_at, f"exited with code {exit_code}")
+        for reader in list(container.readers):
+            reader(None)
+        container.readers.clear()
         if tell:
             self.on_exit(uid)
 

@@ -225,16 +225,16 @@ def test_the_least_valuable_pods_go_first() -> None:
 
 
 def test_refused_creations_are_told_and_tried_again_with_patience() -> None:
-    world = build_world()
-    world.api.pod_quota = 2
-    world.create_apps("ReplicaSet", "web", {"replicas": 50})
+    world = build_world(cpu="32")
+    spec = pod_spec(priorityClassName="no-such-class")
+    world.create_apps("ReplicaSet", "web", {"replicas": 50, "template": template(spec)})
     world.run(10)
     failure = world.condition(world.one(SETS, "web"), "ReplicaFailure")
     assert (failure["status"], failure["reason"]) == ("True", "FailedCreate")
-    assert "exceeded quota" in failure["message"]
+    assert "no PriorityClass with name no-such-class was found" in failure["message"]
     tries = sum(event["count"] for event in world.events("FailedCreate"))
     assert 5 <= tries <= 40, "slow start: a refused batch is small, and retries back off"
-    world.api.pod_quota = None
+    world.patch(SETS, "web", {"spec": {"template": {"spec": {"priorityClassName": None}}}})
     world.run(60)
     assert len(world.pods()) == 50
     assert "conditions" not in world.one(SETS, "web")["status"]
@@ -299,6 +299,6 @@ def test_a_set_converges_to_its_replicas_whatever_is_deleted(steps: list[int | t
     assert len(mine) == owner["spec"]["replicas"]
     assert all(is_ready(pod) for pod in mine)
     assert owner["status"].get("readyReplicas", 0) == owner["spec"]["replicas"]
-    commits = len(world.api.commits)
+    commits = len(world.commits)
     world.run(3000)
-    assert len(world.api.commits) == commits, "and then it is quiet"
+    assert len(world.commits) == commits, "and then it is quiet"

@@ -60,9 +60,8 @@ def test_a_slice_names_ports_addresses_nodes_and_zones() -> None:
 def test_a_service_without_pods_has_an_empty_slice_and_one_without_selector_none() -> None:
     world = build_world()
     service(world)
-    world.api.create(
-        "services", "default", {"kind": "Service", "metadata": {"name": "manual"}, "spec": {"ports": []}}
-    )
+    manual: Json = {"metadata": {"name": "manual"}, "spec": {"ports": [{"port": 80}]}}
+    world.api.create("services", "default", manual)
     world.run(1)
     (one,) = world.api.list(SLICES, "default")
     assert one["endpoints"] == []

@@ -1,7 +1,6 @@
 """What goes with what: owners, namespaces, and pods that nobody misses."""
 
 from cafe_sim.contract import DeleteOptions, Json
-from cafe_sim.machinery.kinds import DEFINITIONS
 from cafe_sim.machinery.objects import is_deleting, owner_references
 from tests.unit.sim_cluster.world import World, build_world
 
@@ -134,24 +133,6 @@ def test_pods_of_an_orphaned_set_are_adopted_again_by_an_equal_one() -> None:
     world.run(5)
     assert {pod["metadata"]["uid"] for pod in world.pods()} == before
     assert {owner_references(pod)[0]["uid"] for pod in world.pods()} == {again["metadata"]["uid"]}
-
-
-def test_custom_resources_own_and_are_owned() -> None:
-    world = build_world(0)
-    resource = "widgets.example.com"
-    world.api.serve(resource)
-    spec = {"group": "example.com", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"}}
-    definition = {"kind": "CustomResourceDefinition", "metadata": {"name": resource}, "spec": spec}
-    world.api.create(DEFINITIONS, "", definition)
-    world.run(2)
-    body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
-    widget = world.api.create(resource, "default", body)
-    config_map(world, "child", widget, kind="Widget", apiVersion="example.com/v1")
-    world.run(1)
-    assert names(world) == {"child"}
-    world.delete(resource, "w")
-    world.run(1)
-    assert names(world) == set()
 
 
 def namespace(world: World, name: str) -> None:

@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
+
+from cafe_sim.apiserver.logs import LogOptions
 from cafe_sim.cluster import ClusterOptions
-from cafe_sim.contract import DeleteOptions, Json
+from cafe_sim.contract import ApiError, DeleteOptions, Json
 from cafe_sim.kubelet.registry import Image, Registry
 from cafe_sim.machinery.objects import is_deleting
 from cafe_sim.machinery.pods import is_ready
@@ -62,7 +65,7 @@ def test_a_status_is_written_once_a_change() -> None:
     world.create_pod()
     world.until_ready("p")
     world.run(3600)
-    writes = [e for r, e in world.api.commits if r == "pods" and e.type == "MODIFIED"]
+    writes = [e for r, e in world.commits if r == "pods" and e.type == "MODIFIED"]
     assert len(writes) == 4  # Bound, seen by the kubelet, sandbox, running.
 
 
@@ -98,11 +101,11 @@ def test_labels_and_annotations_restart_nothing_and_cost_no_status_write() -> No
     world.create_pod()
     world.until_ready("p")
     status = world.pod()["status"]
-    commits = len(world.api.commits)
+    commits = len(world.commits)
     world.patch("pods", "p", {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}})
     world.run(60)
     assert world.pod()["status"] == status
-    assert len(world.api.commits) == commits + 1
+    assert len(world.commits) == commits + 1
 
 
 def test_a_tag_with_the_same_digest_restarts_but_keeps_the_image_id() -> None:
@@ -220,7 +223,7 @@ def test_deletion_is_graceful_and_the_kubelet_has_the_last_word() -> None:
     assert "running" in status_of_container(world)["state"]
     world.run(1)
     assert world.pods() == []
-    last = [e.new for r, e in world.api.commits if r == "pods" and e.type == "DELETED"][-1]
+    last = [e.new for r, e in world.commits if r == "pods" and e.type == "DELETED"][-1]
     assert last["status"]["phase"] == "Succeeded"
     assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
     assert [e["message"] for e in world.events("Killing")] == ["Stopping container app"]
@@ -234,7 +237,7 @@ def test_a_process_that_ignores_the_signal_is_killed_when_the_grace_ends() -> No
     world.run(9.9)
     assert is_deleting(world.pod())
     world.run(0.2)
-    last = [e.new for r, e in world.api.commits if r == "pods" and e.type == "DELETED"][-1]
+    last = [e.new for r, e in world.commits if r == "pods" and e.type == "DELETED"][-1]
     assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
     assert last["status"]["phase"] == "Failed"
 
@@ -296,14 +299,25 @@ def test_a_pod_that_is_not_to_restart_ends() -> None:
 
 def test_logs_are_kept_per_container_and_for_the_previous_one() -> None:
     world = build_world()
+    logs = world.cluster.logs
     world.create_pod()
+    world.run(0.1)
+    with pytest.raises(ApiError, match="is waiting to start: ContainerCreating"):
+        logs.lines(world.pod(), LogOptions("app"))
     world.until_ready("p")
+    with pytest.raises(ApiError, match="previous terminated container"):
+        logs.lines(world.pod(), LogOptions("app", is_previous=True))
+    heard: list[str | None] = []
+    logs.follow(world.pod(), LogOptions("app"), heard.append)
     world.set_image("web:2")
     world.run(5)
-    now = world.cluster.log("default", "p", "app")
-    before = world.cluster.log("default", "p", "app", previous=True)
-    assert now is not None
-    assert before is not None
-    assert [line.text for line in now] == ["starting web:2"]
-    assert [line.text for line in before] == ["starting web:1", "stopping on request", "exited with code 0"]
-    assert world.cluster.log("default", "nobody", "app") is None
+    ended = ["stopping on request", "exited with code 0"]
+    assert heard == [*ended, None]
+    assert logs.lines(world.pod(), LogOptions("app")) == ["starting web:2"]
+    assert logs.lines(world.pod(), LogOptions("app", is_previous=True)) == ["starting web:1", *ended]
+    assert logs.lines(world.pod(), LogOptions("app", is_previous=True, tail=1)) == ended[1:]
+    (stamped,) = logs.lines(world.pod(), LogOptions("app", has_timestamps=True))
+    assert stamped.startswith("2026-01-01T00:00:")
+    world.cluster.kubelets["node-0"].crash()
+    with pytest.raises(ApiError, match="connection refused"):
+        logs.lines(world.pod(), LogOptions("app"))

@@ -159,7 +159,8 @@ def test_a_stopped_cluster_does_nothing_more() -> None:
     world.run(10)
     world.cluster.stop()
     world.create_pod("b")
-    commits = len(world.api.commits)
+    world.timeline.settle()
+    commits = len(world.commits)
     world.run(3600 * 2)
-    assert len(world.api.commits) == commits
+    assert len(world.commits) == commits
     assert not node_of(world.pod("b"))

@@ -5,11 +5,12 @@ from datetime import timedelta
 from random import Random  # noqa: TID251 -- seeded: the tests' own chance
 
 from cafe.kernel.entropy import NAME_ALPHABET, uuid4_from
+from cafe_sim.apiserver.server import ApiServer
 from cafe_sim.cluster import ClusterOptions, SimCluster
-from cafe_sim.contract import DeleteOptions, Json
+from cafe_sim.contract import DeleteOptions, Json, StoreEvent
 from cafe_sim.machinery.conditions import find_condition
+from cafe_sim.machinery.kinds import BUILT_IN
 from cafe_sim.machinery.pods import is_ready
-from tests.unit.sim_cluster.memory_api import MemoryApi
 from tests.unit.sim_cluster.timeline import VirtualTimeline
 
 APP = {"app": "web"}
@@ -46,8 +47,9 @@ class World:
     """The cluster, its API and its time."""
 
     timeline: VirtualTimeline
-    api: MemoryApi
+    api: ApiServer
     cluster: SimCluster
+    commits: list[tuple[str, StoreEvent]]
 
     def run(self, seconds: float) -> None:
         self.timeline.run(timedelta(seconds=seconds))
@@ -100,15 +102,22 @@ class World:
         return [e for e in self.api.list("events") if reason is None or e["reason"] == reason]
 
 
+def record(api: ApiServer, resource: str, commits: list[tuple[str, StoreEvent]]) -> None:
+    api.subscribe(resource, lambda event: commits.append((resource, event)))
+
+
 def build_world(
     nodes: int = 2, options: ClusterOptions | None = None, seed: int = 1, **capacity: str
 ) -> World:
     timeline = VirtualTimeline()
     entropy = SeededEntropy(seed)
-    api = MemoryApi(timeline, entropy)
+    api = ApiServer(timeline, entropy)
+    commits: list[tuple[str, StoreEvent]] = []
+    for kind in BUILT_IN:
+        record(api, kind.resource, commits)
     cluster = SimCluster(api, timeline, entropy, options)
     for number in range(nodes):
         cluster.add_node(f"node-{number}", {"topology.kubernetes.io/zone": f"z{number % 2}"}, capacity)
     cluster.start()
     timeline.settle()
-    return World(timeline, api, cluster)
+    return World(timeline, api, cluster, commits)
