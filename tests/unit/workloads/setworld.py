@@ -38,7 +38,10 @@ BAD_IMAGE = "app:bad"
 
 @dataclass
 class Pod:
-    """One pod of the world; *running* is the image of the living container, None if there is none."""
+    """One pod of the world; *running* is the image of the living container, None if there is none.
+
+    Restarts are counted per generation, writes of an image per episode.
+    """
 
     name: str
     uid: str
@@ -55,6 +58,7 @@ class Pod:
     is_deleting: bool = False
     is_marked: bool = False
     restarts: Counter[int] = field(default_factory=Counter)
+    writes: Counter[int] = field(default_factory=Counter)
 
     def fact(self) -> PodFact:
         is_up = self.running is not None
@@ -180,6 +184,7 @@ class World:
             assert not pod.gate, "the image was written while the gate was up"
             pod.image = step.change.images["app"]
             pod.generation += 1
+            pod.writes[self.episode] += 1
         if step.before is not None:
             pod.state = UpdateState(step.revision, self.now, dict(step.before))
         pod.revision = step.revision
@@ -198,7 +203,8 @@ class World:
             self.is_harmed = False
         assert self.is_harmed or self.available() >= self.floor
         for pod in self.pods.values():
-            assert all(times == 1 for times in pod.restarts.values()), "restarted twice for one target"
+            assert all(n == 1 for n in pod.writes.values()), "changed twice for one target"
+            assert all(n == 1 for n in pod.restarts.values()), "restarted twice for one image"
 
     def kubelet(self, pod: Pod) -> bool:
         """Do one thing for *pod*: end it, report, restart, or call it ready. Return whether there was any."""
@@ -219,7 +225,7 @@ class World:
 
     def restart(self, pod: Pod) -> None:
         if pod.running is not None:
-            pod.restarts[self.episode] += 1
+            pod.restarts[pod.generation] += 1
         pod.phase, pod.ready_since = "Running", None
         pod.running = None if pod.image == BAD_IMAGE else pod.image
         pod.number += pod.running is not None

@@ -69,7 +69,7 @@ def test_a_partition_that_rises_group_by_group_restarts_each_pod_once() -> None:
         world.episode = 1
         world.settle()
         assert sum(p.running == "app:v2" for p in world.pods.values()) == partition
-    assert all(p.restarts == {1: 1} for p in world.pods.values())
+    assert all(sum(p.restarts.values()) == 1 for p in world.pods.values())
 
 
 def test_a_change_that_needs_new_pods_replaces_them_within_the_budget() -> None:

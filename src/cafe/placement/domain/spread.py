@@ -21,8 +21,8 @@ def spread(
         replicas: Pods wanted in all.
         units: Names of the units, without repetition.
         pins: Units whose size the user fixed: a count, or a percentage of *replicas* like `"30%"`.
-        ready: Pods per unit; only breaks ties. Give what each unit has been asked for rather than what is
-            ready at the moment, or the remainder wanders between units while their pods are updated.
+        ready: Pods per unit; only breaks ties. Give what was settled before rather than what is ready at the
+            moment, or the remainder wanders between units while their pods are updated.
 
     Returns:
         Pods per unit, in the order of *units*, adding up to *replicas*.

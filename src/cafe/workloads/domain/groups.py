@@ -141,6 +141,15 @@ def is_followed(
     )
 
 
+def settled_sizes(plan: Plan | None, asked: Mapping[str, int]) -> dict[str, int]:
+    """Return by what a spread is to break ties: the plan's quotas, or without them what sets are *asked* for.
+
+    Neither readiness nor, in mid-release, what sets are asked for will do: both change while the plan is
+    followed, the remainder would move to another unit, and the plan would be void.
+    """
+    return dict(asked) | ({u.name: u.quota for u in plan.units} if plan else {})
+
+
 def goals(plan: Plan, opened: int | None) -> dict[str, UnitGoal]:
     """Return what each unit is asked for once group *opened* and all before it are open; None opens none."""
     partitions = {u.name: u.base for u in plan.units}

@@ -116,7 +116,7 @@ def release_status(
 def _progress(course: Course) -> str:
     if course.is_complete:
         return "done"
-    if course.plan is None or course.current is None or not course.plan.groups:
+    if course.is_preparing or course.plan is None or course.current is None or not course.plan.groups:
         return "-"
     last = course.plan.groups[-1].index
     return "Beta" if course.current == BETA else f"{course.current}/{last}"
