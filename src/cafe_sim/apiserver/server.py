@@ -27,6 +27,8 @@ from cafe_sim.contract import DeleteOptions, Json, StoreEvent, Timeline
 T = TypeVar("T")
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 CLUSTER_MANAGER = "kube-controller-manager"
+_ANYBODY = Caller()
+_AS_USUAL = DeleteOptions()
 
 
 class ApiServer:
@@ -56,7 +58,7 @@ class ApiServer:
         for name in FIRST_NAMESPACES:
             self.create("namespaces", "", {"metadata": {"name": name}})
 
-    def dispatch(self, request: Request, caller: Caller = Caller()) -> Answer:
+    def dispatch(self, request: Request, caller: Caller = _ANYBODY) -> Answer:
         """Answer one HTTP request at once.
 
         Returns:
@@ -120,7 +122,7 @@ class ApiServer:
         return self._run(self.operations.update(target, self._context(), lambda old: merge(old, patch)))
 
     def delete(
-        self, resource: str, namespace: str, name: str, options: DeleteOptions = DeleteOptions()
+        self, resource: str, namespace: str, name: str, options: DeleteOptions = _AS_USUAL
     ) -> Json | None:
         """Begin or finish deletion; return the object if it still stands (finalizers, grace period).
 
