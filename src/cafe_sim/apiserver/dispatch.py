@@ -8,6 +8,8 @@ import msgspec
 
 from cafe.kube.transport import Request, Response
 from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.bodies import read_body, read_yaml
+from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
 from cafe_sim.apiserver.discovery import Discovery
 from cafe_sim.apiserver.errors import FieldError, StatusError, status_of
@@ -30,8 +32,6 @@ from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
 from cafe_sim.apiserver.values import Value
 from cafe_sim.apiserver.watching import DEFAULT_TIMEOUT, Selection, Start, Watch
-from cafe_sim.apiserver.bodies import read_body, read_yaml
-from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.writing import check_kind
 from cafe_sim.contract import ApiError, DeleteOptions, Json, Timeline
 

@@ -1,7 +1,7 @@
 """The simulated API server on a socket: HTTP or HTTPS, for unmodified `kubectl` and for our own client.
 
-    async with serve(server, port=0, folder=folder) as address:
-        address.write_kubeconfig(path)
+async with serve(server, port=0, folder=folder) as address:
+    address.write_kubeconfig(path)
 """
 
 import base64
@@ -165,7 +165,9 @@ class _Front:
         from cafe_sim.transport import lines_of  # noqa: PLC0415 -- as said above
 
         is_log = isinstance(source, LogStream)
-        response = web.StreamResponse(headers={"Content-Type": "text/plain" if is_log else "application/json"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/plain" if is_log else "application/json"}
+        )
         self._open[id(source)] = source
         try:
             await response.prepare(request)
@@ -191,7 +193,9 @@ class _Front:
     async def _ask(self, call: WebhookCall) -> WebhookReply:
         url = call.client.get("url")
         if not url:
-            return WebhookFailure("the simulated API server reaches webhooks by `url` alone, not by `service`")
+            return WebhookFailure(
+                "the simulated API server reaches webhooks by `url` alone, not by `service`"
+            )
         bundle = call.client.get("caBundle")
         timeout = ClientTimeout(total=call.timeout.total_seconds())
         try:

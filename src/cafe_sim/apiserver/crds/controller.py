@@ -17,6 +17,10 @@ from cafe_sim.apiserver.store import Commit, Store
 from cafe_sim.apiserver.values import dig, with_meta
 from cafe_sim.contract import Json, Timeline
 
+_CONDITIONS = (
+    ("NamesAccepted", "NoConflicts", "no conflicts found", "NamesConflict"),
+    ("Established", "InitialNamesAccepted", "the initial names have been accepted", "NotAccepted"),
+)
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
@@ -76,27 +80,20 @@ class DefinitionController:
     def _report(self, definition: Json, conflict: str) -> None:
         now = stamp(self._world.timeline.now())
         spec, status = definition["spec"], definition.get("status") or {}
-        wanted = [
-            ("NamesAccepted", not conflict, "NoConflicts", "no conflicts found", "ListKindConflict"),
-            ("Established", not conflict, "InitialNamesAccepted", "the initial names have been accepted", "NotAccepted"),
-        ]
+        before = {item["type"]: item for item in status.get("conditions") or []}
         conditions = []
-        for kind, is_true, reason, text, bad_reason in wanted:
-            before = next((c for c in status.get("conditions") or [] if c["type"] == kind), None)
-            state = "True" if is_true else "False"
-            if before is not None and before["status"] == state:
-                conditions.append(before)
-                continue
-            said = text if is_true else conflict or "not all names are accepted"
-            conditions.append(
-                {
+        for kind, reason, text, bad_reason in _CONDITIONS:
+            state = "False" if conflict else "True"
+            entry = before.get(kind)
+            if entry is None or entry["status"] != state:
+                entry = {
                     "type": kind,
                     "status": state,
                     "lastTransitionTime": now,
-                    "reason": reason if is_true else bad_reason,
-                    "message": said,
+                    "reason": bad_reason if conflict else reason,
+                    "message": conflict or text,
                 }
-            )
+            conditions.append(entry)
         stored = status.get("storedVersions") or []
         current = [v["name"] for v in spec["versions"] if v.get("storage")]
         new_status = {
@@ -105,7 +102,9 @@ class DefinitionController:
             "storedVersions": [*stored, *(name for name in current if name not in stored)],
         }
         if new_status != status:
-            self._world.store.commit(DEFINITIONS, "MODIFIED", definition, {**definition, "status": new_status})
+            self._world.store.commit(
+                DEFINITIONS, "MODIFIED", definition, {**definition, "status": new_status}
+            )
 
     def _serve(self, definition: Json) -> None:
         world, spec = self._world, definition["spec"]

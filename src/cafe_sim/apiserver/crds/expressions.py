@@ -1,18 +1,19 @@
 """CEL: the rules in `x-kubernetes-validations`, with the library functions that Kubernetes adds.
 
-A rule that names `oldSelf` judges a step: it is skipped where there is no old value to compare with, that is on
-creation, and for items of lists that can't be told apart by keys.
+A rule that names `oldSelf` judges a step: it is skipped where there is no old value to compare with, that is
+on creation, and for items of lists that can't be told apart by keys.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import cel
 
+from cafe_sim.apiserver.crds.structural import CustomType
 from cafe_sim.apiserver.errors import FieldError
 from cafe_sim.apiserver.fieldsets import elements
-from cafe_sim.apiserver.crds.structural import CustomType
 from cafe_sim.apiserver.schema.quantities import BadQuantityError, amount
 from cafe_sim.apiserver.values import Value
 from cafe_sim.contract import Json
@@ -39,8 +40,8 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "isSorted": lambda items: all(a <= b for a, b in zip(items, items[1:], strict=False)),
-    "sum": lambda items: sum(items),
+    "isSorted": lambda items: all(a <= b for a, b in pairwise(items)),
+    "sum": sum,
     "indexOf": lambda where, what: where.index(what) if what in where else -1,
     "split": lambda text, by: text.split(by),
     "join": lambda items, by="": by.join(items),
@@ -60,7 +61,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
 class Program(Protocol):
     """A compiled expression."""
 
-    def execute(self, context: object) -> Value:
+    def execute(self, context: dict[str, Value] | cel.Context | None = None, /) -> Value:
         """Return what it comes to."""
 
 

@@ -153,5 +153,3 @@ class CustomShape:
     def openapi(self) -> Json:
         """Return the schema."""
         return self.schema
-
-

@@ -94,7 +94,9 @@ def _check_number(schema: Json, value: float, at: str) -> Iterator[FieldError]:
 
 def _check_list(schema: Json, value: list[Value], at: str) -> Iterator[FieldError]:
     if len(value) > schema.get("maxItems", len(value)):
-        yield FieldError("TooMany", at, len(value), f"{len(value)}: must have at most {schema['maxItems']} items")
+        yield FieldError(
+            "TooMany", at, len(value), f"{len(value)}: must have at most {schema['maxItems']} items"
+        )
     if len(value) < schema.get("minItems", 0):
         text = f"{at} in body should have at least {schema['minItems']} items"
         yield FieldError("Invalid", at, len(value), text)
@@ -124,7 +126,9 @@ def _check_map(schema: Json, value: Json, at: str) -> Iterator[FieldError]:
             yield FieldError("Required", f"{at}.{name}" if at else name)
     known, rest = schema.get("properties") or {}, schema.get("additionalProperties")
     if len(value) > schema.get("maxProperties", len(value)):
-        yield FieldError("TooMany", at, len(value), f"{len(value)}: must have at most {schema['maxProperties']} items")
+        yield FieldError(
+            "TooMany", at, len(value), f"{len(value)}: must have at most {schema['maxProperties']} items"
+        )
     for name, item in value.items():
         inner = known.get(name, rest if isinstance(rest, dict) else None)
         if inner is not None:
@@ -168,7 +172,7 @@ def check_structural(schema: Json, at: str, *, is_root: bool = True) -> Iterator
         names = ", ".join(f'"{name}"' for name in sorted(_TYPES))
         yield FieldError("NotSupported", f"{at}.type", kind, f"supported values: {names}")
     elif is_root and kind != "object":
-        yield FieldError("Invalid", f"{at}.type", kind, 'must be object at the root')
+        yield FieldError("Invalid", f"{at}.type", kind, "must be object at the root")
     if schema.get("x-kubernetes-list-type") == "map" and not schema.get("x-kubernetes-list-map-keys"):
         yield FieldError(
             "Required", f"{at}.x-kubernetes-list-map-keys", None,

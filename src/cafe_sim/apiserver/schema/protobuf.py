@@ -1,7 +1,7 @@
-"""Reading Protocol Buffers: kubectl's typed commands send their bodies so, and don't ask whether they may.
+r"""Reading Protocol Buffers: kubectl's typed commands send their bodies so, without asking.
 
-A body is `k8s\\0` and an envelope `runtime.Unknown` (1: type with 1: apiVersion, 2: kind; 2: the raw message).
-The messages themselves are read by the field numbers of the generated table. Answers are always JSON.
+A body is `k8s\0` and an envelope `runtime.Unknown` (1: type with 1: apiVersion, 2: kind; 2: the raw message).
+The messages are read by the field numbers of the generated table. Answers are always JSON.
 """
 
 import base64
@@ -32,7 +32,7 @@ def read_envelope(body: bytes) -> tuple[str, str, bytes]:
         BadMessageError: It is none.
     """
     if not body.startswith(MAGIC):
-        raise BadMessageError("provided data does not appear to be a protobuf message, expected prefix k8s\\0")
+        raise BadMessageError("provided data does not appear to be a protobuf message, expected prefix k8s\0")
     fields = dict(_fields(body[len(MAGIC) :]))
     head = dict(_fields(_bytes(fields.get(1, b""))))
     return _bytes(head.get(1, b"")).decode(), _bytes(head.get(2, b"")).decode(), _bytes(fields.get(2, b""))

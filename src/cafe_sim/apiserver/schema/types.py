@@ -1,7 +1,7 @@
 """The types of built-in kinds, and how the real server's Go code would read a value into them.
 
-Reading drops nulls and unknown fields, leaves out zero values where Go's `omitempty` does, fills those that Go
-always writes, brings quantities and times into their canonical form, and applies the kind's defaults.
+Reading drops nulls and unknown fields, leaves out zero values where Go's `omitempty` does, fills those that
+Go always writes, brings quantities and times into their canonical form, and applies the kind's defaults.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,16 @@ Defaulter = Callable[[Json], None]
 
 _GO_NAMES: dict[type, str] = {str: "string", bool: "bool", int: "number", float: "number"}
 _GO_NAMES |= {list: "array", dict: "object"}
+_TEXT: frozenset[type] = frozenset({str})
+_TAKES: dict[str, frozenset[type]] = {
+    **dict.fromkeys(("int", "int32", "int64"), frozenset({int})),
+    "float": frozenset({int, float}),
+    "bool": frozenset({bool}),
+    "intstr": frozenset({int, str}),
+    "quantity": frozenset({str, int, float}),
+}
+"""What Python types a plain field takes; `type()` tells True from 1. All others take text."""
+
 _ZEROS: dict[str, Value] = {
     "string": "",
     "bool": False,
@@ -190,7 +200,7 @@ def read(kind: Struct, value: Value, notes: Notes, known: Value = None, at: str 
     if value is known:
         return value  # type: ignore[no-any-return]
     if not isinstance(value, dict):
-        raise BadTypeError(_mismatch(value, kind.name, at, "struct"))
+        raise BadTypeError(_mismatch(value, at, kind.name))
     before = known if isinstance(known, dict) else {}
     result: Json = {}
     for name, item in value.items():
@@ -231,7 +241,7 @@ def _read_field(spec: Field, value: Value, notes: Notes, known: Value, at: str) 
 
 def _read_list(spec: Field, value: Value, notes: Notes, known: Value, at: str) -> Value:
     if not isinstance(value, list):
-        raise BadTypeError(_mismatch(value, "", at, f"[]{spec.inner.rpartition('/')[2]}"))
+        raise BadTypeError(_mismatch(value, at, f"[]{spec.inner.rpartition('/')[2]}"))
     element = spec.element()
     before = known if isinstance(known, list) else []
     by_id = {id(item): item for item in before}
@@ -246,7 +256,7 @@ def _read_list(spec: Field, value: Value, notes: Notes, known: Value, at: str) -
 
 def _read_map(spec: Field, value: Value, notes: Notes, known: Value, at: str) -> Value:
     if not isinstance(value, dict):
-        raise BadTypeError(_mismatch(value, "", at, f"map[string]{spec.inner.rpartition('/')[2]}"))
+        raise BadTypeError(_mismatch(value, at, f"map[string]{spec.inner.rpartition('/')[2]}"))
     element = spec.element()
     before = known if isinstance(known, dict) else {}
     return {
@@ -258,30 +268,16 @@ def _read_map(spec: Field, value: Value, notes: Notes, known: Value, at: str) ->
 
 
 def _read_plain(spec: Field, value: Value, at: str) -> Value:
-    kind = spec.kind
-    if kind == "quantity" and isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            return canonical(str(value))
-        except BadQuantityError as error:
-            raise BadTypeError(str(error)) from error
-    if kind in {"int", "int32", "int64"}:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    elif kind == "float":
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-    elif kind == "bool":
-        if isinstance(value, bool):
-            return value
-    elif kind == "intstr":
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-    elif isinstance(value, str):
+    if type(value) not in _TAKES.get(spec.kind, _TEXT):
+        raise BadTypeError(_mismatch(value, at, spec.kind))
+    if spec.kind != "quantity":
         return value
-    raise BadTypeError(_mismatch(value, "", at, kind))
+    try:
+        return canonical(str(value))
+    except BadQuantityError as error:
+        raise BadTypeError(str(error)) from error
 
 
-def _mismatch(value: Value, owner: str, at: str, kind: str) -> str:
+def _mismatch(value: Value, at: str, kind: str) -> str:
     name = _GO_NAMES.get(type(value), "value")
-    del owner
     return f"json: cannot unmarshal {name} into Go struct field .{at.rstrip('.')} of type {kind}"
