@@ -1,5 +1,6 @@
 """What every controller is made of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,12 +63,23 @@ class Controller:
         informer.follow(lambda event: self.queue.add(key_of(event.new)))
         return informer
 
-    def follow_owned(self, resource: str, owner_kind: str) -> Informer:
-        """Queue the controller of every object of *resource* that changes, if it is an *owner_kind*."""
+    def follow_owned(
+        self, resource: str, owner_kind: str, matters: Callable[[Json, Json], bool] | None = None
+    ) -> Informer:
+        """Queue the controller of every object of *resource* that changes, if it is an *owner_kind*.
+
+        Args:
+            resource: Of the owned objects.
+            owner_kind: Of their controller.
+            matters: Tells for two states of an object whether the change is worth a look; all are if None.
+        """
         informer = self.client.informer(resource)
         informer.index_by_owner()
 
         def on_event(event: StoreEvent) -> None:
+            is_change = event.type == "MODIFIED" and event.old is not None
+            if is_change and matters is not None and not matters(event.old or {}, event.new):
+                return
             for obj in (event.old, event.new):
                 ref = controller_of(obj) if obj is not None else None
                 if ref is not None and ref["kind"] == owner_kind:
