@@ -15,6 +15,8 @@ from cafe_sim.machinery.recorder import Note, Recorder, Source, reference
 from cafe_sim.machinery.selectors import selector_of
 
 APPS = "apps/v1"
+GATHER = timedelta(milliseconds=10)
+"""About what a real controller is behind; a wave of pods then costs one pass, not one a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,16 @@ class Controller:
     """A queue of keys and a `reconcile` that takes one step for one of them.
 
     Subclasses set `name` (the component that its events come from), follow what they need in `start`, and
-    implement `reconcile`.
+    implement `reconcile`. Those that look at many objects in a pass set `latency` to `GATHER`.
     """
 
     name = ""
+    latency: timedelta | None = None
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
         self.client = plane.client
-        self.queue: Queue[ObjectKey] = Queue(plane.timeline, self.reconcile)
+        self.queue: Queue[ObjectKey] = Queue(plane.timeline, self.reconcile, self.latency)
 
     def start(self) -> None:
         """Follow what the controller needs; everything that is there counts as news."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from cafe.kernel import ObjectKey
 from cafe_sim.contract import ApiError, DeleteOptions, Json, StoreEvent
-from cafe_sim.controllers.base import APPS, Controller, Plane, soonest
+from cafe_sim.controllers.base import APPS, GATHER, Controller, Plane, soonest
 from cafe_sim.controllers.claims import claim
 from cafe_sim.controllers.deletion_order import deletion_order
 from cafe_sim.controllers.pod_creation import BURST, pod_from_template, slow_start
@@ -31,6 +31,7 @@ class ReplicaSetController(Controller):
     """Keeps the number of pods of every ReplicaSet."""
 
     name = "replicaset-controller"
+    latency = GATHER
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)
