@@ -10,7 +10,7 @@ One line a field: `name type flags`. Types: `string`, `bool`, `int`, `float`, `b
 `duration`, `quantity`, `intstr`, `any`, a declared type, `[T]` for lists and `{T}` for maps. Flags: `*` the
 field is a pointer (its zero value is kept), `-` its zero value is not written, `!` it is required,
 `@map:k1,k2` / `@set` / `@atomic` how server-side apply merges it, `^key` and `&` its strategic merge key and
-`retainKeys`.
+`retainKeys`, `#n` its number in Protocol Buffers (`#2.1`: in an inlined message).
 """
 
 import re
@@ -115,6 +115,7 @@ class Source:
         self.read("apiextensions/v1", (base / SCHEMA_TYPES.format(v=version)).read_text())
 
     def read(self, package: str, text: str) -> None:
+        """Take in the declarations of one file."""
         markers: list[str] = []
         lines = iter(text.splitlines())
         for line in lines:
@@ -132,6 +133,7 @@ class Source:
 
     @staticmethod
     def fields(lines: Iterator[str]) -> Iterator[tuple[list[str], str]]:
+        """Yield the fields of a struct with the markers above each."""
         markers: list[str] = []
         for line in lines:
             text = line.strip()
@@ -144,6 +146,7 @@ class Source:
                 markers = []
 
     def resolve(self, package: str, go: str) -> str:
+        """Return a Go type in the table's notation."""
         go = go.removeprefix("*")
         if go in PLAIN and not (go in {"Time", "MicroTime"} and package != "meta/v1"):
             return PLAIN[go]
@@ -169,6 +172,7 @@ class Source:
         return "string" if prefix == "types" else sys.exit(f"unknown type {go} in {package}")
 
     def lines(self, full: str) -> Iterator[tuple[str, str, str]]:
+        """Yield name, type and flags of each field, inlined ones included."""
         package = full.rpartition(".")[0]
         for markers, text in self.structs[full][1]:
             found = re.match(r"(?:(\w+)\s+)?(\S+)\s+`(.*)`", text)
@@ -183,12 +187,18 @@ class Source:
                     yield "apiVersion", "string", "-"
                     yield "kind", "string", "-"
                 else:
-                    yield from self.lines(inner)
+                    outer = tags.get("protobuf", ",").split(",")[1]
+                    for inner_name, kind, flags in self.lines(inner):
+                        # An inlined struct is a message of its own in Protocol Buffers.
+                        yield inner_name, kind, flags.replace("#", f"#{outer}.", 1) if outer else flags
                 continue
-            yield name, self.resolve(package, go), self.flags(markers, go, options, tags)
+            number = tags.get("protobuf", ",").split(",")[1]
+            flags = self.flags(markers, go, options, tags) + (f" #{number}" if number else "")
+            yield name, self.resolve(package, go), flags.strip()
 
     @staticmethod
     def flags(markers: list[str], go: str, options: list[str], tags: dict[str, str]) -> str:
+        """Return the flags of a field."""
         omit = "omitempty" in options or "omitzero" in options
         flags = [*("*" if go.startswith("*") else ""), *("-" if omit else "")]
         flags += ["0"] if "omitzero" in options else []

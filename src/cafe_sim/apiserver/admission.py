@@ -94,17 +94,9 @@ class BuiltinAdmission:
 
 
 def _with_tolerations(present: list[Json]) -> list[Json]:
-    wanted = []
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(_tolerates(item, key) for item in present):
-            wanted.append(
-                {
-                    "key": key,
-                    "operator": "Exists",
-                    "effect": "NoExecute",
-                    "tolerationSeconds": _GRACE_ON_BAD_NODE,
-                }
-            )
+    how = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _GRACE_ON_BAD_NODE}
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    wanted = [{"key": key, **how} for key in keys if not any(_tolerates(item, key) for item in present)]
     return [*present, *wanted] if wanted else present
 
 

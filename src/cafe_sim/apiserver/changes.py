@@ -11,8 +11,8 @@ from cafe_sim.apiserver.patches.strategic import apply_strategic
 from cafe_sim.apiserver.schema.types import BadTypeError, Notes
 from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
-from cafe_sim.apiserver.tracking import FieldTracker, fields_of, owned, owners_of
-from cafe_sim.apiserver.values import Value, dig, merge, with_fields, with_meta
+from cafe_sim.apiserver.tracking import FieldTracker
+from cafe_sim.apiserver.values import Value, dig, merge, with_meta
 from cafe_sim.apiserver.writing import Change
 from cafe_sim.contract import Json
 
@@ -40,8 +40,10 @@ class Changes:
         may_create = target.resource.rules.makes_on_update and not target.subresource
         if may_create and not self._exists(target):
             if dig(body, "metadata", "name") != target.name:
-                text = f"the name of the object ({dig(body, 'metadata', 'name') or ''}) does not match the name on"
-                raise errors.bad_request(f"{text} the URL ({target.name})")
+                name = dig(body, "metadata", "name") or ""
+                raise errors.bad_request(
+                    f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+                )
             if dig(body, "metadata", "resourceVersion") or dig(body, "metadata", "uid"):
                 raise errors.conflict(
                     target.resource.plural, target.resource.group, target.name, _NO_SUCH_UID
@@ -69,7 +71,7 @@ class Changes:
         resource, shape = target.resource, target.resource.shape
         allowed = _ALL if resource.shape.is_builtin else (JSON_PATCH, MERGE_PATCH, APPLY)
         if media not in allowed:
-            raise errors.unsupported_media(media, allowed)
+            raise errors.unsupported_media(allowed)
         if media == JSON_PATCH:
             return lambda old: apply_json_patch(resource.present(old), patch)
         if not isinstance(patch, dict):

@@ -23,6 +23,17 @@ _VERSION: Json = {
     "compiler": "none",
     "platform": "linux/amd64",
 }
+_FIXED: dict[str, Json] = {
+    "/": {
+        "paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"]
+    },
+    "/version": _VERSION,
+    "/api": {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}],
+    },
+}
 _SUB_VERBS = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],
@@ -41,7 +52,6 @@ _SUB_KINDS = {
     "token": ("authentication.k8s.io", "v1", "TokenRequest"),
 }
 _HEALTH = {"/healthz", "/livez", "/readyz"}
-_ACCEPTED = {"application/json", "*/*", "application/*", ""}
 Found: TypeAlias = "Json | None"
 
 
@@ -68,14 +78,8 @@ class Discovery:
 
     def _find(self, path: str) -> Found:
         parts = path.strip("/").split("/")
-        if path == "/":
-            return {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3",
-                              "/readyz", "/version"]}  # fmt: skip
-        if path == "/version":
-            return _VERSION
-        if path == "/api":
-            address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}]
-            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": address}
+        if path in _FIXED:
+            return _FIXED[path]
         if path == "/apis":
             groups = [self._group(name) for name in self._registry.groups() if name]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}

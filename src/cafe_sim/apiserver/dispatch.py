@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
-import yaml
 
 from cafe.kube.transport import Request, Response
 from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.bodies import read_body, read_yaml
+from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
 from cafe_sim.apiserver.discovery import Discovery
 from cafe_sim.apiserver.errors import FieldError, StatusError, status_of
@@ -31,14 +32,12 @@ from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
 from cafe_sim.apiserver.values import Value
 from cafe_sim.apiserver.watching import DEFAULT_TIMEOUT, Selection, Start, Watch
-from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.writing import check_kind
 from cafe_sim.contract import ApiError, DeleteOptions, Json, Timeline
 
 Answer: TypeAlias = "Response | Watch | LogStream"
 _JSON = {"content-type": "application/json"}
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
@@ -124,10 +123,10 @@ class Dispatcher:
             if target.name and not target.subresource:
                 raise errors.not_allowed(target.resource.plural, target.resource.group, "create")
             _check_verb(target, "create")
-            body = _body(request)
+            body = read_body(request)
             made, code = (yield from self._create(route, context, body)), 201
         elif request.method == "PUT":
-            body = _body(request)
+            body = read_body(request)
             _check_whole(target, body)
             made, is_new = yield from self._changes.put(target, context, body)
             code = 201 if is_new else 200
@@ -165,14 +164,14 @@ class Dispatcher:
             found.append(FieldError("Forbidden", "force", None, text))
         if found:
             raise errors.invalid("PatchOptions", "meta.k8s.io", "", found)
-        patch = _yaml(request.body or b"") if is_apply else _body(request)
+        patch = read_yaml(request.body or b"") if is_apply else read_body(request)
         return (yield from self._changes.patch(target, context, media, patch))
 
     def _delete(self, route: Route, request: Request, query: Query, context: Context) -> Steps[Json]:
         target = route.target
         if target.subresource:
             raise errors.not_allowed(target.resource.plural, target.resource.group, "delete")
-        options, context.is_dry_run = delete_options(query, _body(request) if request.body else None)
+        options, context.is_dry_run = delete_options(query, read_body(request) if request.body else None)
         if not target.name:
             return (yield from self._delete_all(route, query, context, options))
         obj, is_gone = yield from self._operations.delete(target, context, options)
@@ -224,28 +223,6 @@ def _context(request: Request, query: Query, caller: Caller) -> Context:
         validation=validation,  # type: ignore[arg-type]
         is_forced=is_true(query, "force"),
     )
-
-
-def _body(request: Request) -> Value:
-    media = request.content_type.partition(";")[0].strip()
-    if media in {"application/yaml", "application/x-yaml"}:
-        return _yaml(request.body or b"")
-    if media.startswith("application/vnd.kubernetes.protobuf") or media == "application/cbor":
-        raise errors.unsupported_media(media, ("application/json", "application/yaml"))
-    try:
-        return _decode(request.body or b"")
-    except msgspec.DecodeError as error:
-        raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-
-
-def _yaml(text: bytes) -> Value:
-    try:
-        return yaml.load(text, Loader=_SAFE)  # noqa: S506 -- the C twin of the safe loader
-    except yaml.YAMLError as error:
-        raise errors.bad_request(f"error decoding YAML: {error}") from error
-
-
-_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _reply(code: int, body: Json, warnings: Iterable[str] = ()) -> Response:

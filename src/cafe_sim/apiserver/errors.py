@@ -163,13 +163,12 @@ def not_allowed(plural: str, group: str, action: str) -> StatusError:
     return StatusError(405, "MethodNotAllowed", message, group=group, kind=plural)
 
 
-def unsupported_media(content_type: str, allowed: Sequence[str]) -> StatusError:
+def unsupported_media(allowed: Sequence[str]) -> StatusError:
     """415: the body is in a form that this resource doesn't take."""
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
         f"{', '.join(allowed)}"
     )
-    del content_type
     return StatusError(415, "UnsupportedMediaType", message)
 
 

@@ -1,8 +1,8 @@
 """Sets of fields in the form of `FieldsV1`, and the walks over objects that make them.
 
-A node is a dict of path elements: `f:name` a field, `k:{...}` an item by its keys, `v:...` an item by its value.
-The empty node is the place itself; a node with `.` is the place itself and some below; one without is only
-some below. Nodes are shared and never changed; None is the empty set.
+A node is a dict of path elements: `f:name` a field, `k:{...}` an item by its keys, `v:...` one by its value.
+The empty node is the place itself; a node with `.` is the place itself and some below; one without is
+only some below. Nodes are shared and never changed; None is the empty set.
 """
 
 import json

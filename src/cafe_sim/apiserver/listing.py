@@ -12,10 +12,11 @@ from cafe_sim.apiserver.store import Store
 from cafe_sim.contract import Json
 
 _TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
-    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
-    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
-    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new "
+    "list without the continue parameter, or use the continue token in this response to retrieve the "
+    "remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
+    "that were created, modified, or deleted between the time the first chunk was returned and now "
+    "may show up in the list."
 )
 
 
@@ -53,18 +54,8 @@ def listed(
     Raises:
         StatusError: 400, 410 or 504.
     """
+    version, start = _moment(store, options)
     table = store.table(resource.key)
-    version, start = store.version, ""
-    if options.token:
-        if options.version is not None:
-            raise errors.bad_request("specifying resource version is not allowed when using continue")
-        version, start = _read_token(options.token)
-        version = version if version > 0 else store.version
-    elif options.version is not None:
-        if options.version > store.version:
-            raise errors.too_large_version(options.version, store.version)
-        if options.is_exact:
-            version = options.version
     rows = table.rows(namespace) if version == store.version else table.rows_at(version, namespace)
     if rows is None:
         if options.token:
@@ -80,6 +71,20 @@ def listed(
             meta["remainingItemCount"] = len(selected) - options.limit
         selected = selected[: options.limit]
     return [resource.present(row) for row in selected], meta
+
+
+def _moment(store: Store, options: ListOptions) -> tuple[int, str]:
+    """Return the version to show, and the key to begin with."""
+    if options.token:
+        if options.version is not None:
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        version, start = _read_token(options.token)
+        return (version if version > 0 else store.version), start
+    if options.version is not None and options.version > store.version:
+        raise errors.too_large_version(options.version, store.version)
+    if options.version is not None and options.is_exact:
+        return options.version, ""
+    return store.version, ""
 
 
 def as_list(resource: Resource, rows: list[Json], meta: Json) -> Json:

@@ -1,4 +1,4 @@
-"""How server-side apply looks at an object: what is owned as a whole, and by what list items are told apart."""
+"""How server-side apply sees an object: what is owned as a whole, and what tells list items apart."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ class Untyped:
     def key_default(self, key: str) -> object:
         """There are no keys."""
         del key
+        return None
 
     def child(self, name: str) -> MergeType:
         """All that lies below is unknown as well."""

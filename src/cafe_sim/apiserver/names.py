@@ -80,10 +80,8 @@ def qualified_name(name: str) -> list[str]:
             problems.append("prefix part must be non-empty")
         problems += [f"prefix part {text}" for text in dns_subdomain(prefix) if prefix]
     elif len(parts) > 2:
-        return [
-            f"a qualified name {_QUALIFIED_TEXT[10:]} with an optional DNS subdomain prefix and '/' "
-            "(e.g. 'example.com/MyName')"
-        ]
+        text = f"a qualified name {_QUALIFIED_TEXT[10:]} with an optional DNS subdomain prefix and '/' "
+        return [text + "(e.g. 'example.com/MyName')"]
     last = parts[-1]
     if not last:
         problems.append("name part must be non-empty")

@@ -76,7 +76,7 @@ class SchemaBook:
         return None
 
     def _version_two(self, accept: str) -> Response:
-        """kubectl asks for this one in Protocol Buffers first, and takes JSON if it may."""
+        """Kubectl asks for this one in Protocol Buffers first, and takes JSON if it may."""
         del accept
         definitions: Json = {}
         for group, versions in self._registry.groups().items():

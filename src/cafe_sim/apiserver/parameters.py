@@ -162,7 +162,7 @@ def delete_options(query: Query, body: Value) -> tuple[DeleteOptions, bool]:
         propagation = "Orphan" if orphan else "Background"
     options = DeleteOptions(
         grace_period=None if grace is None else timedelta(seconds=grace),
-        propagation=propagation,
+        propagation=propagation,  # type: ignore[arg-type]
         uid=dig(asked, "preconditions", "uid"),
         resource_version=dig(asked, "preconditions", "resourceVersion"),
     )

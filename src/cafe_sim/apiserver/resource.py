@@ -1,4 +1,4 @@
-"""What a resource is: its names, its shape and its rules. Built-in and custom ones look the same from outside."""
+"""What a resource is: its names, its shape and its rules. Built-in and custom ones look alike."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -53,7 +53,7 @@ def parse_labels(text: str) -> Callable[[Labels], bool]:
     Raises:
         StatusError: 400, it can't be read.
     """
-    parts = [part for part in re.split(r",(?![^(]*\))", text)]
+    parts = re.split(r",(?![^(]*\))", text)
     tests = tuple(_one(part) for part in parts)
     return lambda labels: all(test(labels) for test in tests)
 
@@ -75,7 +75,7 @@ def _expression(item: Json, labels: Labels) -> bool:
         return labels.get(key) in values
     if operator == "NotIn":
         return labels.get(key) not in values
-    return (key in labels) == (operator == "Exists")
+    return bool((key in labels) == (operator == "Exists"))
 
 
 def parse_fields(text: str, allowed: Mapping[str, tuple[str, ...]]) -> Matcher:

@@ -10,6 +10,7 @@ from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.admission import BuiltinAdmission
 from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
+from cafe_sim.apiserver.crds.controller import DefinitionController
 from cafe_sim.apiserver.dispatch import Answer, Caller, Dispatcher
 from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.apiserver.metadata import stamp
@@ -26,6 +27,8 @@ from cafe_sim.contract import DeleteOptions, Json, StoreEvent, Timeline
 T = TypeVar("T")
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 CLUSTER_MANAGER = "kube-controller-manager"
+_ANYBODY = Caller()
+_AS_USUAL = DeleteOptions()
 
 
 class ApiServer:
@@ -51,10 +54,11 @@ class ApiServer:
         self.operations = Operations(self.store, self, BuiltinAdmission(self), self.tracker)
         changes = Changes(self.store, self.operations, self.tracker)
         self.dispatcher = Dispatcher(self.store, self.registry, self.operations, changes, timeline)
+        DefinitionController(self)
         for name in FIRST_NAMESPACES:
             self.create("namespaces", "", {"metadata": {"name": name}})
 
-    def dispatch(self, request: Request, caller: Caller = Caller()) -> Answer:
+    def dispatch(self, request: Request, caller: Caller = _ANYBODY) -> Answer:
         """Answer one HTTP request at once.
 
         Returns:
@@ -118,7 +122,7 @@ class ApiServer:
         return self._run(self.operations.update(target, self._context(), lambda old: merge(old, patch)))
 
     def delete(
-        self, resource: str, namespace: str, name: str, options: DeleteOptions = DeleteOptions()
+        self, resource: str, namespace: str, name: str, options: DeleteOptions = _AS_USUAL
     ) -> Json | None:
         """Begin or finish deletion; return the object if it still stands (finalizers, grace period).
 

@@ -1,6 +1,6 @@
-"""Requests as sequences of steps: the server itself never waits, but a webhook may have to be asked on the way.
+"""Requests as sequences of steps: the server never waits, but a webhook may have to be asked on the way.
 
-A step sequence is a generator that yields the calls it needs and is sent the answers. Whoever drives it decides
+A sequence is a generator that yields the calls it needs and is sent the answers. Whoever drives it decides
 how they come about: the HTTP server awaits them on the network, a world without sockets asks a function.
 """
 

@@ -1,7 +1,7 @@
 """The store: objects by resource, one clock of versions over all, and each resource's recent history.
 
-Objects in it are shared and never changed. A commit is told to watchers at once and in order; they decide when
-to act on it. Watchers read through a table and not through the store's dictionaries, so that several API
+Objects in it are shared and never changed. A commit is told to watchers at once and in order; they decide
+when to act on it. Watchers read through a table and not through the store's dictionaries, so that several API
 servers, each with a horizon of its own, can later stand before one store.
 """
 

@@ -109,7 +109,10 @@ class Subresources:
         if not budgets:
             return
         if len(budgets) > 1:
-            text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            text = (
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
+                "support."
+            )
             raise StatusError(500, "InternalError", text)
         budget = budgets[0]
         status = budget.get("status") or {}
@@ -117,12 +120,11 @@ class Subresources:
             return
         name = budget["metadata"]["name"]
         if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-            raise _too_many(f"The disruption budget {name} is still being processed by the server.", name)
+            raise _too_many(f"The disruption budget {name} is still being processed by the server.")
         if status.get("disruptionsAllowed", 0) <= 0:
             healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
-            raise _too_many(
-                f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently", name
-            )
+            text = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
+            raise _too_many(text)
         if context.is_dry_run:
             return
         disrupted = {**(status.get("disruptedPods") or {}), meta["name"]: stamp(self._around.now())}
@@ -160,16 +162,15 @@ def _is_ready(pod: Json) -> bool:
 def _spares_unready(budget: Json, status: Json) -> bool:
     if dig(budget, "spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
-    return (
+    return bool(
         status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0)
         and status.get("desiredHealthy", 0) > 0
     )
 
 
-def _too_many(detail: str, name: str) -> StatusError:
+def _too_many(detail: str) -> StatusError:
     cause = {"reason": "DisruptionBudget", "message": detail}
     text = "Cannot evict pod as it would violate the pod's disruption budget."
-    del name
     return StatusError(429, "TooManyRequests", text, [cause])
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from cafe_sim.apiserver.columns import pods as pod_columns
 from cafe_sim.apiserver.columns import cluster, workloads
+from cafe_sim.apiserver.columns import pods as pod_columns
 from cafe_sim.apiserver.columns.cells import Cell, Column, age, jsonpath
 from cafe_sim.apiserver.resource import Resource
 from cafe_sim.contract import Json

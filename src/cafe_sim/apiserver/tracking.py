@@ -9,7 +9,8 @@ from cafe_sim.apiserver.values import Value, with_meta
 from cafe_sim.contract import Json
 
 _SERVER_META = (
-    "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion",
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields",
+    "resourceVersion",
     "clusterName", "deletionTimestamp", "deletionGracePeriodSeconds",
 )  # fmt: skip
 _UNOWNED: Node = {

@@ -34,6 +34,12 @@ def graft(old: Value, new: Value) -> Value:
     return old if old == new else new
 
 
+def graft_object(old: Json, new: Json) -> Json:
+    """Return `graft` of two objects."""
+    result: Json = graft(old, new)
+    return result
+
+
 def _graft_map(old: Json, new: Json) -> Json:
     same = len(old) == len(new)
     result = {}
@@ -77,7 +83,7 @@ def dig(value: Value, *path: str) -> Value:
 
 
 def with_fields(obj: Json, **fields: Value) -> Json:
-    """Return *obj* with *fields* set; a field of None is removed. Returns *obj* itself if all is as wanted."""
+    """Return *obj* with *fields* set, those of None removed; *obj* itself if all is as wanted."""
     if all(obj.get(name) is item for name, item in fields.items()):
         return obj
     result = {**obj, **fields}

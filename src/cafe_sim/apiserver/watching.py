@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cafe_sim.apiserver.errors import status_of, expired
+from cafe_sim.apiserver.errors import expired, status_of
 from cafe_sim.apiserver.resource import Resource
 from cafe_sim.apiserver.store import Commit, Store, encode_event
 from cafe_sim.apiserver.values import with_meta

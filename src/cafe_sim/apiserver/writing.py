@@ -25,7 +25,7 @@ from cafe_sim.apiserver.resource import Resource, Surroundings
 from cafe_sim.apiserver.schema.types import BadTypeError, Notes
 from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
-from cafe_sim.apiserver.values import Value, graft, with_fields, with_meta
+from cafe_sim.apiserver.values import Value, graft, graft_object, with_fields, with_meta
 from cafe_sim.contract import Json
 
 Change = Callable[[Json], Value]
@@ -132,12 +132,12 @@ class Writer:
     def _tracked(self, target: Target, context: Context, asked: Json, new: Json, old: Json) -> Json:
         """Return *new* with its managed fields; *old* itself if nothing else has changed."""
         stored = old["metadata"].get("managedFields")
-        if graft(old, with_meta(new, managedFields=stored)) is old and context.entries is None:
+        if graft_object(old, with_meta(new, managedFields=stored)) is old and context.entries is None:
             return old
         entries = context.entries
         if entries is None:
             entries = self._tracker.updated(target, context, asked, old)
-        return graft(old, with_meta(new, managedFields=entries or None))
+        return graft_object(old, with_meta(new, managedFields=entries or None))
 
     def _commit(self, resource: Resource, new: Json, old: Json) -> Json:
         meta = new["metadata"]
@@ -157,7 +157,7 @@ class Writer:
         Raises:
             StatusError: 400, it isn't such an object, or has unknown fields and the client wants none.
         """
-        if body is known and known is not None:
+        if known is not None and body is known:
             return known
         if not isinstance(body, dict):
             raise errors.bad_request("the body of the request is no object")
@@ -225,7 +225,7 @@ class Writer:
             kept = rules.prepare_subresource(target.subresource, new, old)
             # Who writes a status may also say what it owns.
             return with_meta(kept, managedFields=new["metadata"].get("managedFields"))
-        return graft(old, rules.prepare_update(graft(old, new), old, self._around))
+        return graft_object(old, rules.prepare_update(graft_object(old, new), old, self._around))
 
     @staticmethod
     def _problems(target: Target, new: Json, old: Json) -> list[FieldError]:
@@ -282,8 +282,8 @@ def check_kind(resource: Resource, kind: str, version: str) -> None:
     """
     if (kind, version) != (resource.kind, resource.api_version):
         raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind;"
-            f' got apiVersion "{version}" and kind "{kind}"'
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
+            f'version/kind; got apiVersion "{version}" and kind "{kind}"'
         )
 
 

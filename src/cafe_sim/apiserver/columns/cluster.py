@@ -143,8 +143,8 @@ PRINTERS = {
     "namespaces": (columns("Name Status Age"), _fields("status.phase")),
     "nodes": (
         columns(
-            "Name Status Roles Age Version Internal-IP|wide External-IP|wide OS-Image|wide Kernel-Version|wide "
-            "Container-Runtime|wide"
+            "Name Status Roles Age Version Internal-IP|wide External-IP|wide OS-Image|wide "
+            "Kernel-Version|wide Container-Runtime|wide"
         ),
         _node,
     ),
@@ -153,7 +153,10 @@ PRINTERS = {
     "secrets": (columns("Name Type #Data Age"), _secret),
     "serviceaccounts": (columns("Name #Secrets Age"), _counted("secrets")),
     "events": (
-        columns("Last_Seen Type Reason Object Subobject|wide Source|wide Message First_Seen|wide #Count|wide Name|wide"),
+        columns(
+            "Last_Seen Type Reason Object Subobject|wide Source|wide Message First_Seen|wide #Count|wide "
+            "Name|wide"
+        ),
         _event,
     ),
     "persistentvolumeclaims": (
@@ -167,7 +170,8 @@ PRINTERS = {
     "priorityclasses.scheduling.k8s.io": (
         columns("Name #Value Global-Default Age PreemptionPolicy"),
         lambda obj, now: [
-            obj["metadata"]["name"], obj.get("value", 0), str(obj.get("globalDefault", False)).lower(), _age(obj, now),
+            obj["metadata"]["name"], obj.get("value", 0), str(obj.get("globalDefault", False)).lower(),
+            _age(obj, now),
             obj.get("preemptionPolicy", ""),
         ],
     ),
@@ -176,6 +180,8 @@ PRINTERS = {
     "rolebindings.rbac.authorization.k8s.io": (columns("Name Role Age"), _binding),
     "clusterrolebindings.rbac.authorization.k8s.io": (columns("Name Role Age"), _binding),
     "customresourcedefinitions.apiextensions.k8s.io": (columns("Name Created_At"), _created),
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": (columns("Name #Webhooks Age"), _counted("webhooks")),
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (columns("Name #Webhooks Age"), _counted("webhooks")),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": (columns("Name #Webhooks Age"),
+    _counted("webhooks")),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (columns("Name #Webhooks Age"),
+    _counted("webhooks")),
 }  # fmt: skip

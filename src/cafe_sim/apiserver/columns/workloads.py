@@ -109,8 +109,8 @@ PRINTERS = {
     "statefulsets.apps": (columns("Name Ready Age Containers|wide Images|wide"), _stateful_set),
     "daemonsets.apps": (
         columns(
-            "Name #Desired #Current #Ready #Up-to-date #Available Node_Selector Age Containers|wide Images|wide "
-            "Selector|wide"
+            "Name #Desired #Current #Ready #Up-to-date #Available Node_Selector Age "
+            "Containers|wide Images|wide Selector|wide"
         ),
         _daemon_set,
     ),

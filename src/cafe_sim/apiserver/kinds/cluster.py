@@ -17,27 +17,22 @@ _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 class StoredRules(Rules):
     """A kind that is stored and watched, and little else."""
 
-    def __init__(  # noqa: PLR0913 -- each is one of the flags of `Rules`
+    def __init__(
         self,
         *,
         name_rule: NameRule = dns_subdomain,
         zero_status: Json | None = None,
-        has_generation: bool = False,
-        returns_deleted: bool = False,
-        makes_on_update: bool = False,
-        needs_version: bool = False,
-        keeps_status_metadata: bool = True,
         fields: Mapping[str, Path] | None = None,
+        **flags: bool,
     ) -> None:
-        self.name_rule = name_rule  # type: ignore[misc]
+        self.name_rule = name_rule
         self.has_status = zero_status is not None
         self._zero_status = zero_status
-        self.has_generation = has_generation
-        self.returns_deleted = returns_deleted
-        self.makes_on_update = makes_on_update
-        self.needs_version = needs_version
-        self.keeps_status_metadata = keeps_status_metadata
         self.fields = fields or {}
+        for name in flags:
+            if not isinstance(getattr(self, name, None), bool):
+                raise TypeError(f"{name} is no flag of Rules")
+        self.__dict__.update(flags)
 
     def first_status(self, obj: Json) -> Json | None:
         """The kind's zero."""
@@ -221,10 +216,8 @@ class ConfigRules(Rules):
             return []
         text = "field is immutable when `immutable` is set"
         found = [] if new.get("immutable") else [FieldError("Forbidden", "immutable", None, text)]
-        for name in ("data", "binaryData"):
-            if new.get(name) != old.get(name):
-                found.append(FieldError("Forbidden", name, None, text))
-        return found
+        changed = [name for name in ("data", "binaryData") if new.get(name) != old.get(name)]
+        return found + [FieldError("Forbidden", name, None, text) for name in changed]
 
     def prepare_create(self, obj: Json, around: Surroundings) -> Json:
         """Fold what was written as text into the data."""

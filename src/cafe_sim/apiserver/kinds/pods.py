@@ -77,26 +77,26 @@ def _check_container(
     elif container["image"] != container["image"].strip():
         text = "must not have leading or trailing whitespace"
         found.append(FieldError("Invalid", f"{field}.image", container["image"], text))
-    if container.get("imagePullPolicy") not in PULL_POLICIES:
-        found.append(
-            not_supported(f"{field}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES)
-        )
+    policy = container.get("imagePullPolicy")
+    if policy not in PULL_POLICIES:
+        found.append(not_supported(f"{field}.imagePullPolicy", policy, PULL_POLICIES))
+    found += _check_parts(container, field, volumes)
+    return found + _check_resources(container.get("resources") or {}, f"{field}.resources")
+
+
+def _check_parts(container: Json, field: str, volumes: set[str | None]) -> Iterator[FieldError]:
     for index, port in enumerate(container.get("ports") or []):
-        if not 0 < port.get("containerPort", 0) < 65536:
-            at = f"{field}.ports[{index}].containerPort"
-            if not port.get("containerPort"):
-                found.append(FieldError("Required", at))
-            else:
-                text = "must be between 1 and 65535, inclusive"
-                found.append(FieldError("Invalid", at, port["containerPort"], text))
+        at, number = f"{field}.ports[{index}].containerPort", port.get("containerPort", 0)
+        if not number:
+            yield FieldError("Required", at)
+        elif not 0 < number < 65536:
+            yield FieldError("Invalid", at, number, "must be between 1 and 65535, inclusive")
     for index, mount in enumerate(container.get("volumeMounts") or []):
         if mount.get("name") not in volumes:
-            at = f"{field}.volumeMounts[{index}].name"
-            found.append(FieldError("NotFound", at, mount.get("name")))
+            yield FieldError("NotFound", f"{field}.volumeMounts[{index}].name", mount.get("name"))
     for index, item in enumerate(container.get("env") or []):
         if not item.get("name"):
-            found.append(FieldError("Required", f"{field}.env[{index}].name"))
-    return found + _check_resources(container.get("resources") or {}, f"{field}.resources")
+            yield FieldError("Required", f"{field}.env[{index}].name")
 
 
 def _check_resources(resources: Json, field: str) -> list[FieldError]:
@@ -179,7 +179,7 @@ class PodRules(Rules):
         return []
 
     def prepare_subresource(self, name: str, new: Json, old: Json) -> Json:
-        """`/resize` changes the containers' resources, `/ephemeralcontainers` adds containers for debugging."""
+        """`/resize` changes the containers' resources, `/ephemeralcontainers` adds some for debugging."""
         spec, before = new["spec"], old["spec"]
         if name == "ephemeralcontainers":
             added = spec.get("ephemeralContainers")

@@ -34,8 +34,13 @@ def merged(kind: MergeType, live: Value, config: Value) -> Value:
         for name, item in config.items():
             result[name] = merged(kind.child(name), live[name], item) if name in live else item
         return result
-    return [merged(kind.element(), parts[name], wanted[name]) if name in parts and name in wanted
-            else wanted.get(name, parts.get(name)) for name in _interleaved(list(parts), list(wanted))]  # fmt: skip
+    items: list[Value] = []
+    for name in _interleaved(list(parts), list(wanted)):
+        if name in parts and name in wanted:
+            items.append(merged(kind.element(), parts[name], wanted[name]))
+        else:
+            items.append(wanted.get(name, parts.get(name)))
+    return items
 
 
 def _interleaved(live: list[str], wanted: list[str]) -> list[str]:

@@ -46,9 +46,7 @@ def _merge_map(fields: Value, old: Json, patch: Json) -> Json:
     for name, item in patch.items():
         if name.startswith(_DELETE):
             _take_out(result, name[len(_DELETE) :], item)
-        elif name.startswith(_ORDER):
-            continue
-        elif name == _RETAIN:
+        elif name.startswith(_ORDER) or name == _RETAIN:
             continue
         elif item is None:
             result.pop(name, None)
@@ -86,8 +84,7 @@ def _merge(item: Field | None, old: Value, patch: Value, order: Value) -> Value:
         return _merge_map(_fields_of(item), base, patch)
     if not isinstance(patch, list) or item is None or item.merge_key is None:
         return _cleaned(patch)
-    base = old if isinstance(old, list) else []
-    merged = _merge_list(item, base, patch)
+    merged = _merge_list(item, old if isinstance(old, list) else [], patch)
     return _ordered(item, merged, order) if order is not None else merged
 
 
@@ -135,7 +132,7 @@ def _merge_list(item: Field, old: list[Value], patch: list[Value]) -> list[Value
 
 
 def _ordered(item: Field | None, items: list[Value], order: list[Value]) -> list[Value]:
-    """Return *items* in the wanted order; what the order doesn't name keeps its place between its neighbours."""
+    """Return *items* in the wanted order; what the order doesn't name keeps its place."""
     key = item.merge_key if item is not None else None
     names = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
 

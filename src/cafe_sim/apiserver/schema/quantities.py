@@ -28,7 +28,7 @@ def amount(text: str) -> Decimal:
         raise BadQuantityError
     number, suffix = Decimal(found[1]), found[2] or ""
     if suffix in _BINARY[1:]:
-        return number * 1024 ** _BINARY.index(suffix)
+        return number * Decimal(1024) ** _BINARY.index(suffix)
     if suffix in _DECIMAL:
         return number.scaleb(_DECIMAL[suffix])
     return number.scaleb(int(suffix[1:]))

@@ -1,7 +1,7 @@
 """The types of built-in kinds, and how the real server's Go code would read a value into them.
 
-Reading drops nulls and unknown fields, leaves out zero values where Go's `omitempty` does, fills those that Go
-always writes, brings quantities and times into their canonical form, and applies the kind's defaults.
+Reading drops nulls and unknown fields, leaves out zero values where Go's `omitempty` does, fills those that
+Go always writes, brings quantities and times into their canonical form, and applies the kind's defaults.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,16 @@ Defaulter = Callable[[Json], None]
 
 _GO_NAMES: dict[type, str] = {str: "string", bool: "bool", int: "number", float: "number"}
 _GO_NAMES |= {list: "array", dict: "object"}
+_TEXT: frozenset[type] = frozenset({str})
+_TAKES: dict[str, frozenset[type]] = {
+    **dict.fromkeys(("int", "int32", "int64"), frozenset({int})),
+    "float": frozenset({int, float}),
+    "bool": frozenset({bool}),
+    "intstr": frozenset({int, str}),
+    "quantity": frozenset({str, int, float}),
+}
+"""What Python types a plain field takes; `type()` tells True from 1. All others take text."""
+
 _ZEROS: dict[str, Value] = {
     "string": "",
     "bool": False,
@@ -56,6 +66,7 @@ class Field:
         list_keys: Of a list of type `map`.
         merge_key: For strategic merge patches; None replaces the list, an empty key merges plain values.
         retains_keys: Strategic merge patches may say which keys of the elements remain.
+        number: In Protocol Buffers; `2.1` lies in an inlined message.
     """
 
     name: str
@@ -69,6 +80,7 @@ class Field:
     list_keys: tuple[str, ...] = ()
     merge_key: str | None = None
     retains_keys: bool = False
+    number: str = ""
 
     def element(self) -> "Field":
         """Return the type of a list's or map's elements."""
@@ -101,6 +113,7 @@ def _parse_field(name: str, text: str, flags: list[str]) -> Field:
         list_keys=tuple(keys.split(",")) if keys else (),
         merge_key=next((flag[1:] for flag in flags if flag.startswith("^")), None),
         retains_keys="&" in flags,
+        number=next((flag[1:] for flag in flags if flag.startswith("#")), ""),
     )
 
 
@@ -187,7 +200,7 @@ def read(kind: Struct, value: Value, notes: Notes, known: Value = None, at: str 
     if value is known:
         return value  # type: ignore[no-any-return]
     if not isinstance(value, dict):
-        raise BadTypeError(_mismatch(value, kind.name, at, "struct"))
+        raise BadTypeError(_mismatch(value, at, kind.name))
     before = known if isinstance(known, dict) else {}
     result: Json = {}
     for name, item in value.items():
@@ -228,7 +241,7 @@ def _read_field(spec: Field, value: Value, notes: Notes, known: Value, at: str) 
 
 def _read_list(spec: Field, value: Value, notes: Notes, known: Value, at: str) -> Value:
     if not isinstance(value, list):
-        raise BadTypeError(_mismatch(value, "", at, f"[]{spec.inner.rpartition('/')[2]}"))
+        raise BadTypeError(_mismatch(value, at, f"[]{spec.inner.rpartition('/')[2]}"))
     element = spec.element()
     before = known if isinstance(known, list) else []
     by_id = {id(item): item for item in before}
@@ -243,7 +256,7 @@ def _read_list(spec: Field, value: Value, notes: Notes, known: Value, at: str) -
 
 def _read_map(spec: Field, value: Value, notes: Notes, known: Value, at: str) -> Value:
     if not isinstance(value, dict):
-        raise BadTypeError(_mismatch(value, "", at, f"map[string]{spec.inner.rpartition('/')[2]}"))
+        raise BadTypeError(_mismatch(value, at, f"map[string]{spec.inner.rpartition('/')[2]}"))
     element = spec.element()
     before = known if isinstance(known, dict) else {}
     return {
@@ -255,30 +268,16 @@ def _read_map(spec: Field, value: Value, notes: Notes, known: Value, at: str) ->
 
 
 def _read_plain(spec: Field, value: Value, at: str) -> Value:
-    kind = spec.kind
-    if kind == "quantity" and isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            return canonical(str(value))
-        except BadQuantityError as error:
-            raise BadTypeError(str(error)) from error
-    if kind in {"int", "int32", "int64"}:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    elif kind == "float":
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-    elif kind == "bool":
-        if isinstance(value, bool):
-            return value
-    elif kind == "intstr":
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-    elif isinstance(value, str):
+    if type(value) not in _TAKES.get(spec.kind, _TEXT):
+        raise BadTypeError(_mismatch(value, at, spec.kind))
+    if spec.kind != "quantity":
         return value
-    raise BadTypeError(_mismatch(value, "", at, kind))
+    try:
+        return canonical(str(value))
+    except BadQuantityError as error:
+        raise BadTypeError(str(error)) from error
 
 
-def _mismatch(value: Value, owner: str, at: str, kind: str) -> str:
+def _mismatch(value: Value, at: str, kind: str) -> str:
     name = _GO_NAMES.get(type(value), "value")
-    del owner
     return f"json: cannot unmarshal {name} into Go struct field .{at.rstrip('.')} of type {kind}"
