@@ -116,6 +116,7 @@ def test_the_api_server_serves_the_containers_logs() -> None:
 FAULTS = st.sampled_from(["crash", "restart", "cut_off", "reconnect", "kill", "reboot", "image", "hang"])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(faults=st.lists(st.tuples(FAULTS, st.integers(0, 1), st.floats(0, 90)), max_size=8))
 def test_once_the_faults_are_over_every_pod_runs_again(faults: list[tuple[str, int, float]]) -> None:

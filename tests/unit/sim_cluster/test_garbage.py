@@ -1,7 +1,8 @@
 """What goes with what: owners, namespaces, and pods that nobody misses."""
 
+from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.contract import DeleteOptions, Json
-from cafe_sim.machinery.kinds import DEFINITIONS
+from cafe_sim.machinery.kinds import BUILT_IN, DEFINITIONS
 from cafe_sim.machinery.objects import is_deleting, owner_references
 from tests.unit.sim_cluster.world import World, build_world
 
@@ -202,3 +203,12 @@ def test_a_namespace_says_what_holds_it() -> None:
     world.api.patch(MAPS, "team", "a", {"metadata": {"finalizers": None}})
     world.run(1)
     assert world.api.get("namespaces", "", "team") is None
+
+
+def test_every_kind_that_the_server_can_delete_is_known_here() -> None:
+    served = {
+        (r.key, r.group, r.kind, r.is_namespaced)
+        for r in builtin_resources()
+        if "delete" in r.verbs and r.group != "events.k8s.io"  # The same events under another name.
+    }
+    assert served == {tuple(kind) for kind in BUILT_IN}
