@@ -50,12 +50,14 @@ class ClusterOptions:
         timing: How fast its nodes work.
         renews_leases: Whether heartbeats are real writes, as a person who looks at Leases expects.
         certificate: The CA in PEM, for the ConfigMap `kube-root-ca.crt`.
+        has_events: Whether Events are written: half of all writes, which long simulations can do without.
     """
 
     registry: Registry = field(default_factory=Registry)
     timing: Timing = field(default_factory=Timing)
     renews_leases: bool = False
     certificate: str = ""
+    has_events: bool = True
 
 
 class Part(Protocol):
@@ -84,7 +86,7 @@ class SimCluster:
         self.client = Client(api)
         self.kubelets: dict[str, Kubelet] = {}
         self.logs = ContainerLogs(self.kubelets, timeline)
-        self._recorder = Recorder(self.client, timeline)
+        self._recorder = Recorder(self.client, timeline, is_silent=not options.has_events)
         self._catalogue = Catalogue(self.client, timeline)
         self._is_started = False
         self._next_index = 0

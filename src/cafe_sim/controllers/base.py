@@ -1,5 +1,6 @@
 """What every controller is made of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from cafe_sim.machinery.recorder import Note, Recorder, Source, reference
 from cafe_sim.machinery.selectors import selector_of
 
 APPS = "apps/v1"
+GATHER = timedelta(milliseconds=10)
+"""About what a real controller is behind; a wave of pods then costs one pass, not one a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,16 @@ class Controller:
     """A queue of keys and a `reconcile` that takes one step for one of them.
 
     Subclasses set `name` (the component that its events come from), follow what they need in `start`, and
-    implement `reconcile`.
+    implement `reconcile`. Those that look at many objects in a pass set `latency` to `GATHER`.
     """
 
     name = ""
+    latency: timedelta | None = None
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
         self.client = plane.client
-        self.queue: Queue[ObjectKey] = Queue(plane.timeline, self.reconcile)
+        self.queue: Queue[ObjectKey] = Queue(plane.timeline, self.reconcile, self.latency)
 
     def start(self) -> None:
         """Follow what the controller needs; everything that is there counts as news."""
@@ -62,12 +66,23 @@ class Controller:
         informer.follow(lambda event: self.queue.add(key_of(event.new)))
         return informer
 
-    def follow_owned(self, resource: str, owner_kind: str) -> Informer:
-        """Queue the controller of every object of *resource* that changes, if it is an *owner_kind*."""
+    def follow_owned(
+        self, resource: str, owner_kind: str, matters: Callable[[Json, Json], bool] | None = None
+    ) -> Informer:
+        """Queue the controller of every object of *resource* that changes, if it is an *owner_kind*.
+
+        Args:
+            resource: Of the owned objects.
+            owner_kind: Of their controller.
+            matters: Tells for two states of an object whether the change is worth a look; all are if None.
+        """
         informer = self.client.informer(resource)
         informer.index_by_owner()
 
         def on_event(event: StoreEvent) -> None:
+            is_change = event.type == "MODIFIED" and event.old is not None
+            if is_change and matters is not None and not matters(event.old or {}, event.new):
+                return
             for obj in (event.old, event.new):
                 ref = controller_of(obj) if obj is not None else None
                 if ref is not None and ref["kind"] == owner_kind:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from cafe.kernel import ObjectKey
 from cafe_sim.contract import Json
-from cafe_sim.controllers.base import APPS, Controller, Plane
+from cafe_sim.controllers.base import APPS, GATHER, Controller, Plane
 from cafe_sim.controllers.claims import claim
 from cafe_sim.controllers.deployment_history import (
     DESIRED,
@@ -53,6 +53,7 @@ class DeploymentController(Controller):
     """Rolls every Deployment out."""
 
     name = "deployment-controller"
+    latency = GATHER
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cafe.kernel import ObjectKey
 from cafe_sim.contract import Json, StoreEvent
-from cafe_sim.controllers.base import Controller, Plane, by_namespace, soonest
+from cafe_sim.controllers.base import GATHER, Controller, Plane, by_namespace, soonest
 from cafe_sim.machinery.conditions import find_condition, with_condition
 from cafe_sim.machinery.objects import (
     controller_of,
@@ -56,6 +56,7 @@ class DisruptionController(Controller):
     """Keeps the status of every PodDisruptionBudget."""
 
     name = "controllermanager"
+    latency = GATHER
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)

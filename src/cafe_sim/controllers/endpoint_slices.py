@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cafe.kernel import ObjectKey
 from cafe_sim.contract import Json, StoreEvent
-from cafe_sim.controllers.base import Controller, Plane, by_namespace
+from cafe_sim.controllers.base import GATHER, Controller, Plane, by_namespace
 from cafe_sim.controllers.endpoint_facts import (
     MOST_PER_SLICE,
     Ports,
@@ -47,6 +47,7 @@ class EndpointSliceController(Controller):
     """Keeps the slices of every Service; a slice is rewritten only if an endpoint in it changed."""
 
     name = "endpoint-slice-controller"
+    latency = GATHER
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)

@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import timedelta
 
 from cafe.kernel import ObjectKey
-from cafe_sim.contract import ApiError, DeleteOptions, Json
-from cafe_sim.controllers.base import APPS, Controller, Plane, soonest
+from cafe_sim.contract import ApiError, DeleteOptions, Json, StoreEvent
+from cafe_sim.controllers.base import APPS, GATHER, Controller, Plane, soonest
 from cafe_sim.controllers.claims import claim
 from cafe_sim.controllers.deletion_order import deletion_order
 from cafe_sim.controllers.pod_creation import BURST, pod_from_template, slow_start
@@ -20,7 +20,7 @@ from cafe_sim.machinery.objects import (
     status_of,
     uid_of,
 )
-from cafe_sim.machinery.pods import available_in, is_active, is_finished, is_ready, node_of
+from cafe_sim.machinery.pods import PodFacts, facts_of, is_active, node_of, set_cares
 from cafe_sim.machinery.recorder import Note
 from cafe_sim.machinery.selectors import selector_of
 
@@ -31,18 +31,21 @@ class ReplicaSetController(Controller):
     """Keeps the number of pods of every ReplicaSet."""
 
     name = "replicaset-controller"
+    latency = GATHER
 
     def __init__(self, plane: Plane) -> None:
         super().__init__(plane)
         self._sets = self.client.informer(RESOURCE)
         self._pods = self.client.informer("pods")
+        self._known: dict[str, tuple[Json, PodFacts]] = {}
         self._sets.index_by_owner()
         self._pods.index_by_owner()
 
     def start(self) -> None:
         """Follow ReplicaSets and pods."""
         self.follow(RESOURCE)
-        self.follow_owned("pods", "ReplicaSet")
+        self.follow_owned("pods", "ReplicaSet", set_cares)
+        self._pods.follow(self._forget)
         self.follow_orphans("pods", self._sets)
 
     def reconcile(self, key: ObjectKey) -> timedelta | None:
@@ -52,7 +55,7 @@ class ReplicaSetController(Controller):
             return None
         selector = selector_of(owner["spec"].get("selector"))
         pods = claim(self, RESOURCE, owner, "pods", selector)
-        active = [pod for pod in pods if is_active(pod)]
+        active = [pod for pod in pods if self._facts(pod).is_active]
         failure: ApiError | None = None
         reason = ""
         if not is_deleting(owner):
@@ -61,11 +64,22 @@ class ReplicaSetController(Controller):
                 failure, reason = self._create(owner, missing), "FailedCreate"
             elif missing < 0:
                 failure, reason = self._delete(owner, active, -missing), "FailedDelete"
-        held = [pod for pod in self._pods.owned(owner) if not is_finished(pod)]
+        held = [pod for pod in self._pods.owned(owner) if not self._facts(pod).is_finished]
         recheck = self._report(owner, held, failure, reason)
         if failure is not None:
             raise failure
         return recheck
+
+    def _facts(self, pod: Json) -> PodFacts:
+        """Read a pod's facts once for each state of it: a pass then costs next to nothing per pod."""
+        known = self._known.get(uid_of(pod))
+        if known is None or known[0] is not pod:
+            known = self._known[uid_of(pod)] = (pod, facts_of(pod))
+        return known[1]
+
+    def _forget(self, event: StoreEvent) -> None:
+        if event.type == "DELETED":
+            self._known.pop(uid_of(event.new), None)
 
     def _wanted(self, owner: Json) -> int:
         return int(owner["spec"].get("replicas", 1))
@@ -116,13 +130,15 @@ class ReplicaSetController(Controller):
     ) -> timedelta | None:
         now = self.now()
         seconds = int(owner["spec"].get("minReadySeconds") or 0)
-        live = [pod for pod in held if not is_deleting(pod)]
-        waits = [available_in(pod, seconds, now) for pod in live]
+        live = [pod for pod in held if not self._facts(pod).is_deleting]
+        ready = [since for pod in live if (since := self._facts(pod).ready_since) is not None]
+        waits = [since + timedelta(seconds=seconds) - now for since in ready] if seconds else []
+        unavailable = sum(wait > timedelta() for wait in waits)
         template = (owner["spec"]["template"].get("metadata") or {}).get("labels") or {}
         counts = {
             "fullyLabeledReplicas": sum(template.items() <= labels_of(pod).items() for pod in live),
-            "readyReplicas": sum(is_ready(pod) for pod in live),
-            "availableReplicas": sum(wait is not None and wait <= timedelta() for wait in waits),
+            "readyReplicas": len(ready),
+            "availableReplicas": len(ready) - unavailable,
         }
         status: Json = {"replicas": len(live), **{k: v for k, v in counts.items() if v}}
         status["terminatingReplicas"] = len(held) - len(live)
@@ -133,7 +149,7 @@ class ReplicaSetController(Controller):
         fresh = self._sets.get(key_of(owner))
         if fresh is not None and uid_of(fresh) == uid_of(owner):
             self.patch_status(RESOURCE, fresh, status)
-        return soonest(*(wait for wait in waits if wait is not None and wait > timedelta()))
+        return soonest(*(wait for wait in waits if wait > timedelta()))
 
     def _conditions(self, owner: Json, failure: ApiError | None, reason: str) -> list[Json]:
         old = status_of(owner)

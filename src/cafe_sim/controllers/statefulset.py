@@ -15,7 +15,7 @@ from cafe_sim.controllers.stateful_pods import (
     stateful_pod,
 )
 from cafe_sim.machinery.objects import generation_of, is_deleting, key_of, status_of, uid_of
-from cafe_sim.machinery.pods import available_in, is_finished, is_ready
+from cafe_sim.machinery.pods import available_in, is_finished, is_ready, set_cares
 from cafe_sim.machinery.recorder import Note
 from cafe_sim.machinery.selectors import selector_of
 
@@ -38,7 +38,7 @@ class StatefulSetController(Controller):
     def start(self) -> None:
         """Follow StatefulSets and pods."""
         self.follow(RESOURCE)
-        self.follow_owned("pods", "StatefulSet")
+        self.follow_owned("pods", "StatefulSet", set_cares)
         self.follow_orphans("pods", self._sets)
 
     def reconcile(self, key: ObjectKey) -> timedelta | None:

@@ -34,7 +34,7 @@ def pod_conditions(
     generation = pod["metadata"].get("generation")
     conditions = []
     for kind in OWNED:
-        condition = {"type": kind, "lastProbeTime": None, **verdicts[kind]}
+        condition = {"type": kind, **verdicts[kind]}
         if generation:
             condition["observedGeneration"] = generation
         before = find_condition(old, kind)

@@ -92,16 +92,7 @@ def _container_status(
     current = sandbox.current(name) if sandbox is not None else None
     waiting = truth.waiting.get(name)
     if current is None:
-        return {
-            "name": name,
-            "state": {"waiting": _waiting_state(waiting or idle or Waiting("PodInitializing"))},
-            "lastState": {},
-            "ready": False,
-            "restartCount": 0,
-            "image": spec["image"],
-            "imageID": "",
-            "started": False,
-        }
+        return _not_made(spec, waiting or idle or Waiting("PodInitializing"))
     previous = sandbox.previous(name) if sandbox is not None else None
     status: Json = {
         "name": name,
@@ -126,6 +117,19 @@ def _container_status(
         status["state"] = {"terminated": _terminated(current)}
         status["ready"] = is_init and not is_sidecar(spec) and current.exit_code == 0
     return status
+
+
+def _not_made(spec: Mapping[str, Any], why: Waiting) -> Json:
+    return {
+        "name": spec["name"],
+        "state": {"waiting": _waiting_state(why)},
+        "lastState": {},
+        "ready": False,
+        "restartCount": 0,
+        "image": spec["image"],
+        "imageID": "",
+        "started": False,
+    }
 
 
 def _waiting_state(waiting: Waiting) -> Json:

@@ -1,6 +1,6 @@
 """Which kinds there are: the built-in ones, and those that CustomResourceDefinitions add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -22,33 +22,41 @@ class Kind(NamedTuple):
     is_namespaced: bool
 
 
-BUILT_IN = (
-    Kind("namespaces", "", "Namespace", is_namespaced=False),
-    Kind("nodes", "", "Node", is_namespaced=False),
-    Kind("persistentvolumes", "", "PersistentVolume", is_namespaced=False),
-    Kind("pods", "", "Pod", is_namespaced=True),
-    Kind("services", "", "Service", is_namespaced=True),
-    Kind("endpoints", "", "Endpoints", is_namespaced=True),
-    Kind("configmaps", "", "ConfigMap", is_namespaced=True),
-    Kind("secrets", "", "Secret", is_namespaced=True),
-    Kind("serviceaccounts", "", "ServiceAccount", is_namespaced=True),
-    Kind("persistentvolumeclaims", "", "PersistentVolumeClaim", is_namespaced=True),
-    Kind("events", "", "Event", is_namespaced=True),
-    Kind("deployments.apps", "apps", "Deployment", is_namespaced=True),
-    Kind("replicasets.apps", "apps", "ReplicaSet", is_namespaced=True),
-    Kind("statefulsets.apps", "apps", "StatefulSet", is_namespaced=True),
-    Kind("controllerrevisions.apps", "apps", "ControllerRevision", is_namespaced=True),
-    Kind("leases.coordination.k8s.io", "coordination.k8s.io", "Lease", is_namespaced=True),
-    Kind("endpointslices.discovery.k8s.io", "discovery.k8s.io", "EndpointSlice", is_namespaced=True),
-    Kind("poddisruptionbudgets.policy", "policy", "PodDisruptionBudget", is_namespaced=True),
-    Kind("roles.rbac.authorization.k8s.io", "rbac.authorization.k8s.io", "Role", is_namespaced=True),
-    Kind(
-        "rolebindings.rbac.authorization.k8s.io",
-        "rbac.authorization.k8s.io",
-        "RoleBinding",
-        is_namespaced=True,
-    ),
-)
+_NAMESPACED = {
+    "": "pods:Pod services:Service endpoints:Endpoints configmaps:ConfigMap secrets:Secret "
+    "serviceaccounts:ServiceAccount persistentvolumeclaims:PersistentVolumeClaim events:Event "
+    "limitranges:LimitRange resourcequotas:ResourceQuota podtemplates:PodTemplate "
+    "replicationcontrollers:ReplicationController",
+    "apps": "deployments:Deployment replicasets:ReplicaSet statefulsets:StatefulSet daemonsets:DaemonSet "
+    "controllerrevisions:ControllerRevision",
+    "coordination.k8s.io": "leases:Lease",
+    "discovery.k8s.io": "endpointslices:EndpointSlice",
+    "networking.k8s.io": "ingresses:Ingress networkpolicies:NetworkPolicy",
+    "policy": "poddisruptionbudgets:PodDisruptionBudget",
+    "rbac.authorization.k8s.io": "roles:Role rolebindings:RoleBinding",
+}
+_CLUSTER_WIDE = {
+    "": "namespaces:Namespace nodes:Node persistentvolumes:PersistentVolume",
+    "admissionregistration.k8s.io": "mutatingwebhookconfigurations:MutatingWebhookConfiguration "
+    "validatingwebhookconfigurations:ValidatingWebhookConfiguration",
+    "apiextensions.k8s.io": "customresourcedefinitions:CustomResourceDefinition",
+    "networking.k8s.io": "ingressclasses:IngressClass",
+    "rbac.authorization.k8s.io": "clusterroles:ClusterRole clusterrolebindings:ClusterRoleBinding",
+    "scheduling.k8s.io": "priorityclasses:PriorityClass",
+    "storage.k8s.io": "csidrivers:CSIDriver csinodes:CSINode storageclasses:StorageClass "
+    "volumeattachments:VolumeAttachment",
+}
+
+
+def _kinds(table: Mapping[str, str], *, is_namespaced: bool) -> Iterator[Kind]:
+    for group, entries in table.items():
+        for entry in entries.split():
+            plural, _, kind = entry.partition(":")
+            yield Kind(f"{plural}.{group}" if group else plural, group, kind, is_namespaced)
+
+
+BUILT_IN = (*_kinds(_CLUSTER_WIDE, is_namespaced=False), *_kinds(_NAMESPACED, is_namespaced=True))
+"""Every built-in kind that can be deleted."""
 
 
 class Catalogue:

@@ -1,5 +1,6 @@
 """What controllers ask about a pod."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cafe_sim.contract import Json
@@ -66,3 +67,31 @@ def restarts_of(pod: Json) -> int:
     """Return the restarts of the pod's most restarted container."""
     statuses = status_of(pod).get("containerStatuses") or ()
     return max((int(status.get("restartCount") or 0) for status in statuses), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What a set that owns a pod wants to know of it."""
+
+    is_finished: bool
+    is_deleting: bool
+    ready_since: datetime | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the pod counts towards replicas."""
+        return not self.is_finished and not self.is_deleting
+
+
+def facts_of(pod: Json) -> PodFacts:
+    """Read the facts from a pod."""
+    return PodFacts(is_finished(pod), is_deleting(pod), ready_since(pod))
+
+
+def set_cares(old: Json, new: Json) -> bool:
+    """Tell whether a pod's change matters to the set that owns it: its image or address doesn't."""
+    before, after = old["metadata"], new["metadata"]
+    return any(
+        before.get(field) != after.get(field)
+        for field in ("labels", "annotations", "ownerReferences", "deletionTimestamp")
+    ) or facts_of(old) != facts_of(new)

@@ -18,9 +18,21 @@ class Queue(Generic[K]):
 
     *reconcile* returns when to come back even if nothing changes, or None. An `ApiError` is kept in `errors`
     and retried with exponential back-off; anything else that it raises is a bug and goes through.
+
+    Args:
+        timeline: Whose steps it takes.
+        reconcile: What is run for each key.
+        latency: How long after an `add` a key is run: what happens meanwhile is seen in one pass. None runs
+            it in the next step.
     """
 
-    def __init__(self, timeline: Timeline, reconcile: Callable[[K], timedelta | None]) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        reconcile: Callable[[K], timedelta | None],
+        latency: timedelta | None = None,
+    ) -> None:
+        self._latency = latency
         self._timeline = timeline
         self._reconcile = reconcile
         self._due: set[K] = set()
@@ -34,7 +46,10 @@ class Queue(Generic[K]):
         if key in self._due or self._stopped:
             return
         self._due.add(key)
-        self._timeline.soon(lambda: self._run(key))
+        if self._latency is None:
+            self._timeline.soon(lambda: self._run(key))
+        else:
+            self._timeline.after(self._latency, lambda: self._run(key))
 
     def add_after(self, key: K, delay: timedelta) -> None:
         """Run *key* once *delay* has passed, or earlier if something else asks for it."""

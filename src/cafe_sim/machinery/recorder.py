@@ -53,9 +53,16 @@ def reference(obj: Json, api_version: str, kind: str, field: str = "") -> Json:
 
 
 class Recorder:
-    """Writes events, counts repeats, and removes them after an hour. Never fails its caller."""
+    """Writes events, counts repeats, and removes them after an hour. Never fails its caller.
 
-    def __init__(self, client: Client, timeline: Timeline) -> None:
+    Args:
+        client: Where to.
+        timeline: Whose time.
+        is_silent: Write none: half of all writes are events, and few simulations read them.
+    """
+
+    def __init__(self, client: Client, timeline: Timeline, *, is_silent: bool = False) -> None:
+        self._is_silent = is_silent
         self._client = client
         self._timeline = timeline
         self._known: OrderedDict[_Identity, tuple[ObjectKey, int]] = OrderedDict()
@@ -66,6 +73,8 @@ class Recorder:
 
     def record(self, source: Source, involved: Json, note: Note) -> None:
         """Record *note* about *involved* (see `reference`)."""
+        if self._is_silent:
+            return
         identity = _Identity(source.component, involved["uid"], involved.get("fieldPath") or "", note)
         known = self._known.get(identity)
         try:

@@ -1,7 +1,7 @@
 """Label selectors, read once and matched often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -34,15 +34,19 @@ class Selector:
 
     requirements: tuple[Requirement, ...]
     matches_nothing: bool = False
+    equal: Mapping[str, str] = field(default_factory=dict)
+    """Labels that must be there as they are: `matchLabels`."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether *labels* fulfil every requirement."""
-        return not self.matches_nothing and all(r.matches(labels) for r in self.requirements)
+        if self.matches_nothing or not self.equal.items() <= labels.items():
+            return False
+        return not self.requirements or all(r.matches(labels) for r in self.requirements)
 
     @property
     def is_empty(self) -> bool:
         """Whether it has no requirement at all, and so matches everything."""
-        return not self.requirements and not self.matches_nothing
+        return not self.requirements and not self.equal and not self.matches_nothing
 
 
 NOTHING = Selector((), matches_nothing=True)
@@ -52,12 +56,11 @@ def selector_of(source: Mapping[str, Any] | None) -> Selector:
     """Read a `metav1.LabelSelector`; None selects nothing, `{}` everything."""
     if source is None:
         return NOTHING
-    equal = [Requirement(k, "In", frozenset((v,))) for k, v in (source.get("matchLabels") or {}).items()]
-    expressions = [
+    expressions = tuple(
         Requirement(e["key"], e["operator"], frozenset(e.get("values") or ()))
         for e in source.get("matchExpressions") or ()
-    ]
-    return Selector((*equal, *expressions))
+    )
+    return Selector(expressions, equal=source.get("matchLabels") or {})
 
 
 def selector_from_map(labels: Mapping[str, str] | None) -> Selector:

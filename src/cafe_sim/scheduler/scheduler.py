@@ -167,7 +167,6 @@ class Scheduler:
             "status": "False",
             "reason": reason,
             "message": why,
-            "lastProbeTime": None,
         }
         if pod["metadata"].get("generation"):
             condition["observedGeneration"] = pod["metadata"]["generation"]

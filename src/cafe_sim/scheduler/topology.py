@@ -1,7 +1,7 @@
 """Rules between pods: topology spread constraints and inter-pod (anti-)affinity."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cafe_sim.contract import Json
@@ -68,8 +68,7 @@ def _spread_selector(pod: Json, constraint: Json) -> Selector:
     base = selector_of(constraint.get("labelSelector"))
     labels = labels_of(pod)
     more = {k: labels[k] for k in constraint.get("matchLabelKeys") or () if k in labels}
-    extra = selector_of({"matchLabels": more}).requirements
-    return Selector((*base.requirements, *extra), matches_nothing=base.matches_nothing)
+    return replace(base, equal={**base.equal, **more})
 
 
 def _counts(pod: Json, constraint: Json, node: NodeInfo) -> bool:

@@ -267,6 +267,7 @@ def test_no_step_of_a_rollout_leaves_its_room(
     assert all(0 <= sizes[one.name] <= one.wanted for one in olds if one.name in sizes)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     steps=st.lists(

@@ -121,6 +121,7 @@ def test_pods_whose_named_port_differs_stand_in_slices_of_their_own() -> None:
     assert ports == {8080: 1, 9090: 1}
 
 
+@pytest.mark.slow
 def test_a_slice_holds_a_hundred_and_a_change_touches_one_slice() -> None:
     world = build_world(3, pods="200", cpu="100")
     service(world)
@@ -131,7 +132,7 @@ def test_a_slice_holds_a_hundred_and_a_change_touches_one_slice() -> None:
     versions = {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in slices}
     gone = slices[0]["endpoints"][0]["targetRef"]["name"]
     world.patch("pods", gone, {"metadata": {"labels": {"app": "other"}}})
-    world.timeline.settle()
+    world.run(0.1)
     changed = [
         s
         for s in world.api.list(SLICES, "default")

@@ -1,6 +1,8 @@
 """What goes with what: owners, namespaces, and pods that nobody misses."""
 
+from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.contract import DeleteOptions, Json
+from cafe_sim.machinery.kinds import BUILT_IN, DEFINITIONS
 from cafe_sim.machinery.objects import is_deleting, owner_references
 from tests.unit.sim_cluster.world import World, build_world
 
@@ -135,6 +137,26 @@ def test_pods_of_an_orphaned_set_are_adopted_again_by_an_equal_one() -> None:
     assert {owner_references(pod)[0]["uid"] for pod in world.pods()} == {again["metadata"]["uid"]}
 
 
+def test_custom_resources_own_and_are_owned() -> None:
+    world = build_world(0)
+    resource = "widgets.example.com"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names_ = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names_, "versions": [version]}
+    definition = {"kind": "CustomResourceDefinition", "metadata": {"name": resource}, "spec": spec}
+    world.api.create(DEFINITIONS, "", definition)
+    world.run(2)
+    body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    widget = world.api.create(resource, "default", body)
+    config_map(world, "child", widget, kind="Widget", apiVersion="example.com/v1")
+    world.run(1)
+    assert names(world) == {"child"}
+    world.delete(resource, "w")
+    world.run(1)
+    assert names(world) == set()
+
+
 def namespace(world: World, name: str) -> None:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     world.api.create("namespaces", "", body)
@@ -181,3 +203,12 @@ def test_a_namespace_says_what_holds_it() -> None:
     world.api.patch(MAPS, "team", "a", {"metadata": {"finalizers": None}})
     world.run(1)
     assert world.api.get("namespaces", "", "team") is None
+
+
+def test_every_kind_that_the_server_can_delete_is_known_here() -> None:
+    served = {
+        (r.key, r.group, r.kind, r.is_namespaced)
+        for r in builtin_resources()
+        if "delete" in r.verbs and r.group != "events.k8s.io"  # The same events under another name.
+    }
+    assert served == {tuple(kind) for kind in BUILT_IN}

@@ -3,6 +3,7 @@
 import itertools
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,6 +172,7 @@ def test_references_are_written_in_full() -> None:
 IMAGES = ("web:1", "web:2", "web:same", "web:bad", "web:crash", "web:slow")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(IMAGES), st.integers(0, 1), st.floats(0, 40)), max_size=8))
 def test_address_and_sandbox_survive_any_sequence_of_image_changes(

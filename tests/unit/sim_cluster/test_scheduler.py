@@ -3,6 +3,7 @@
 from collections import Counter
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -255,6 +256,7 @@ REQUESTS = st.tuples(
 ACTIONS = st.lists(st.one_of(REQUESTS, st.integers(0, 20)), max_size=25)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(actions=ACTIONS)
 def test_no_node_is_ever_over_committed_whatever_comes_and_goes(
