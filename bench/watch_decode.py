@@ -102,7 +102,6 @@ def pod(number: int, version: int) -> dict[str, Any]:
             "nodeName": f"node-{number % 500}",
             "containers": [{"name": "main", "image": f"registry/app-{app}:v1", "env": []}],
             "readinessGates": [{"conditionType": "InPlaceUpdateReady"}],
-            "tolerations": [{"key": "a", "operator": "Exists"}],
         },
         "status": status(number, app, stamp),
     }
