@@ -1,0 +1,64 @@
+"""Bodies of requests: JSON, YAML, and the Protocol Buffers of kubectl's typed commands."""
+
+import msgspec
+import yaml
+
+from cafe.kube.transport import Request
+from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.schema import protobuf
+from cafe_sim.apiserver.schema.types import table
+from cafe_sim.apiserver.values import Value
+
+JSON, YAML = "application/json", "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_decode = msgspec.json.Decoder().decode
+
+
+def read_body(request: Request) -> Value:
+    """Return what a request's body says.
+
+    Raises:
+        StatusError: 400, it can't be read. 415, its form isn't known here.
+    """
+    media = request.content_type.partition(";")[0].strip()
+    body = request.body or b""
+    if media in {YAML, "application/x-yaml"}:
+        return read_yaml(body)
+    if media == PROTOBUF:
+        return _read_protobuf(body)
+    if media == "application/cbor":
+        raise errors.unsupported_media((JSON, YAML, PROTOBUF))
+    try:
+        return _decode(body)
+    except msgspec.DecodeError as error:
+        raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+
+
+def read_yaml(text: bytes) -> Value:
+    """Return what a YAML text says.
+
+    Raises:
+        StatusError: 400, it can't be read.
+    """
+    try:
+        return yaml.load(text, Loader=_SAFE)  # noqa: S506 -- the C twin of the safe loader
+    except yaml.YAMLError as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from error
+
+
+def _read_protobuf(body: bytes) -> Value:
+    try:
+        version, kind, raw = protobuf.read_envelope(body)
+        home = "meta" if kind.endswith("Options") else _home(version)
+        struct = table().get(f"{home}/{version.rpartition('/')[2]}.{kind}")
+        if struct is None:
+            raise errors.bad_request(f'no kind "{kind}" is registered for version "{version}"')
+        return {"apiVersion": version, "kind": kind, **protobuf.read_message(struct, raw)}
+    except (protobuf.BadMessageError, UnicodeDecodeError) as error:
+        raise errors.bad_request(f"proto: {error}") from error
+
+
+def _home(version: str) -> str:
+    """Return the package of a group: `rbac.authorization.k8s.io/v1` is in `rbac`."""
+    return version.partition("/")[0].partition(".")[0] if "/" in version else "core"

@@ -1,0 +1,1 @@
+"""The cells that `kubectl get` shows, kind by kind."""

@@ -1,0 +1,57 @@
+"""The rules of custom resources: by their schema, its CEL rules, and their subresources."""
+
+from cafe_sim.apiserver.crds.expressions import Judge
+from cafe_sim.apiserver.crds.validation import check_value
+from cafe_sim.apiserver.errors import FieldError
+from cafe_sim.apiserver.resource import Rules, Surroundings
+from cafe_sim.apiserver.values import Path, same_but, with_fields, with_meta
+from cafe_sim.contract import Json
+
+
+class CustomRules(Rules):
+    """What may be done with objects of a custom kind.
+
+    Args:
+        schema: `openAPIV3Schema` of the version.
+        has_status: The version has a status subresource.
+        fields: `selectableFields`.
+    """
+
+    has_generation = True
+    needs_version = True
+
+    def __init__(self, schema: Json, *, has_status: bool, fields: dict[str, Path]) -> None:
+        self._schema = schema
+        self._judge = Judge(schema)
+        self.has_status = has_status
+        self.fields = fields
+
+    def prepare_create(self, obj: Json, around: Surroundings) -> Json:
+        """Drop a status that has a door of its own."""
+        del around
+        return with_meta(with_fields(obj, status=None) if self.has_status else obj, generation=1)
+
+    def is_same_intent(self, new: Json, old: Json) -> bool:
+        """Everything but metadata and status is intent."""
+        names = ("metadata", "status") if self.has_status else ("metadata",)
+        return same_but(old, new, *names)
+
+    def check(self, obj: Json) -> list[FieldError]:
+        """Check schema and rules."""
+        return self._check(obj, None)
+
+    def check_update(self, new: Json, old: Json) -> list[FieldError]:
+        """Check schema and rules, also those about steps."""
+        return self._check(new, old)
+
+    def check_status_update(self, new: Json, old: Json) -> list[FieldError]:
+        """As for the object: the schema of the status holds here too."""
+        return self._check(new, old)
+
+    def _check(self, new: Json, old: Json | None) -> list[FieldError]:
+        if old is not None and same_but(old, new, "metadata"):
+            return []  # What is stored may break rules that came later; only what changes is judged.
+        found = list(check_value(self._schema, new, ""))
+        if found or self._judge.is_idle:
+            return found
+        return list(self._judge.check(new, old))

@@ -1,0 +1,1 @@
+"""The rules of the built-in kinds: defaults, validation, what may change."""

@@ -1,0 +1,92 @@
+"""What can be done to one object, whoever asks: the verbs below HTTP and below the in-process `Api`."""
+
+from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.context import Context, Target
+from cafe_sim.apiserver.deleting import Deleter
+from cafe_sim.apiserver.resource import Surroundings
+from cafe_sim.apiserver.steps import Steps
+from cafe_sim.apiserver.store import Store
+from cafe_sim.apiserver.subresources import Subresources, scale_of, scaled, selector_text
+from cafe_sim.apiserver.values import Value, dig, with_meta
+from cafe_sim.apiserver.writing import Admission, Change, Tracker, Writer
+from cafe_sim.contract import DeleteOptions, Json
+
+_SCALE_PATHS = (".spec.replicas", ".status.replicas", ".spec.selector")
+
+
+class Operations:
+    """All verbs on single objects."""
+
+    def __init__(self, store: Store, around: Surroundings, admission: Admission, tracker: Tracker) -> None:
+        self.store = store
+        self.writer = Writer(store, around, admission, tracker)
+        self._deleter = Deleter(store, around, admission)
+        self._subresources = Subresources(store, around, self._deleter)
+        self.scale_paths: dict[str, tuple[str, str, str]] = {}
+        """By the key of a custom resource: the paths of its scale subresource."""
+
+    def get(self, target: Target) -> Json:
+        """Return an object, or its scale, in the target's version.
+
+        Raises:
+            StatusError: 404.
+        """
+        resource = target.resource
+        found = self.store.table(resource.key).get(target.namespace, target.name)
+        if found is None:
+            raise errors.not_found(resource.plural, resource.group, target.name)
+        return self._scale(target, found) if target.subresource == "scale" else resource.present(found)
+
+    def create(self, target: Target, context: Context, body: Value) -> Steps[Json]:
+        """Create an object, or post to a subresource.
+
+        Raises:
+            StatusError: It is refused.
+        """
+        if target.subresource:
+            return (yield from self._subresources.create(target, context, body))
+        if target.resource.plural == "bindings":
+            return (yield from self._subresources.bind(target, context, body))
+        made = yield from self.writer.create(target, context, body)
+        return target.resource.present(made)
+
+    def update(
+        self, target: Target, context: Context, change: Change, *, is_put: bool = False
+    ) -> Steps[Json]:
+        """Change an object or one of its subresources.
+
+        Raises:
+            StatusError: It is refused.
+        """
+        if target.subresource == "scale":
+            return (yield from self._rescale(target, context, change))
+        made = yield from self.writer.update(target, context, change, is_put=is_put)
+        return target.resource.present(made)
+
+    def _rescale(self, target: Target, context: Context, change: Change) -> Steps[Json]:
+        paths = self.scale_paths.get(target.resource.key, _SCALE_PATHS)
+
+        def rescaled(old: Json) -> Value:
+            scale = change(self._scale(target, old))
+            version = dig(scale, "metadata", "resourceVersion")
+            new = scaled(old, dig(scale, "spec", "replicas") or 0, paths[0])
+            return with_meta(new, resourceVersion=version) if version else new
+
+        whole = Target(target.resource, target.namespace, target.name)
+        made = yield from self.writer.update(whole, context, rescaled)
+        return self._scale(target, made)
+
+    def _scale(self, target: Target, obj: Json) -> Json:
+        paths = self.scale_paths.get(target.resource.key, _SCALE_PATHS)
+        selector = dig(obj, *paths[2].strip(".").split(".")) if paths[2] else None
+        text = selector if isinstance(selector, str) else selector_text(selector)
+        return scale_of(obj, text, paths[:2])
+
+    def delete(self, target: Target, context: Context, options: DeleteOptions) -> Steps[tuple[Json, bool]]:
+        """Begin or finish a deletion; return the object and whether it is gone.
+
+        Raises:
+            StatusError: It is refused.
+        """
+        obj, is_gone = yield from self._deleter.delete(target, context, options)
+        return target.resource.present(obj), is_gone

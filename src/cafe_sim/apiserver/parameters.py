@@ -1,0 +1,183 @@
+"""What stands in a request's query and headers, read once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.errors import FieldError, StatusError, not_supported
+from cafe_sim.apiserver.resource import Resource
+from cafe_sim.apiserver.selectors import parse_fields, parse_labels
+from cafe_sim.apiserver.values import Value, dig
+from cafe_sim.contract import DeleteOptions, Json
+
+Query = Mapping[str, str]
+_MATCHES = ("Exact", "NotOlderThan")
+_PROPAGATIONS = ("Background", "Foreground", "Orphan")
+
+
+def is_true(query: Query, name: str) -> bool:
+    """Tell whether a flag is set."""
+    return query.get(name, "").lower() in {"1", "true", "t"}
+
+
+def number(query: Query, name: str) -> int | None:
+    """Return a whole number of the query, or None.
+
+    Raises:
+        StatusError: 400, it is no number.
+    """
+    text = query.get(name, "")
+    if not text:
+        return None
+    if not text.lstrip("-").isdigit():
+        raise errors.bad_request(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """What a list or a watch asks for.
+
+    Attributes:
+        matches: Tells whether an object is selected; None selects all.
+        version: `resourceVersion`; None if unset or 0, which both mean what is here now.
+        is_exact: The state at just that version.
+    """
+
+    matches: Callable[[Json], bool] | None
+    version: int | None
+    is_exact: bool
+    limit: int
+    token: str
+    is_watch: bool
+    is_watch_list: bool
+    has_bookmarks: bool
+    timeout: timedelta | None
+
+
+def list_options(resource: Resource, query: Query, name: str = "") -> ListOptions:
+    """Read the options of a list or a watch; *name* selects a single object.
+
+    Raises:
+        StatusError: 400 or 422.
+    """
+    found = _check_list(query)
+    if found:
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", found)
+    tests: list[Callable[[Json], bool]] = []
+    if labels := query.get("labelSelector", ""):
+        test = parse_labels(labels)
+        tests.append(lambda obj: test(obj["metadata"].get("labels") or {}))
+    if fields := query.get("fieldSelector", ""):
+        tests.append(_by_fields(resource, fields))
+    if name:
+        tests.append(lambda obj: obj["metadata"]["name"] == name)
+    version = number(query, "resourceVersion")
+    seconds = number(query, "timeoutSeconds")
+    return ListOptions(
+        matches=_all_of(tests),
+        version=version or None,
+        is_exact=query.get("resourceVersionMatch") == "Exact",
+        limit=number(query, "limit") or 0,
+        token=query.get("continue", ""),
+        is_watch=is_true(query, "watch"),
+        is_watch_list=is_true(query, "sendInitialEvents"),
+        has_bookmarks=is_true(query, "allowWatchBookmarks"),
+        timeout=timedelta(seconds=seconds) if seconds else None,
+    )
+
+
+def _by_fields(resource: Resource, text: str) -> Callable[[Json], bool]:
+    try:
+        return parse_fields(text, resource.selectable)
+    except StatusError as error:
+        if "known field" not in error.message:
+            raise
+        label = error.message.split('"')[1]
+        raise errors.bad_request(
+            f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label selector '
+            f'"", field selector "{text}": field label not supported: {label}'
+        ) from error
+
+
+def _all_of(tests: list[Callable[[Json], bool]]) -> Callable[[Json], bool] | None:
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+    return lambda obj: all(test(obj) for test in tests)
+
+
+def _check_list(query: Query) -> list[FieldError]:
+    match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
+    is_watch, initial = is_true(query, "watch"), query.get("sendInitialEvents")
+    found: list[FieldError] = []
+    at = "resourceVersionMatch"
+    if is_watch:
+        if initial is not None and match != "NotOlderThan":
+            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            found.append(FieldError("Forbidden", at, None, text))
+        if match and initial is None:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            found.append(FieldError("Forbidden", at, None, text))
+        return found
+    if initial is not None:
+        text = "sendInitialEvents is forbidden for list"
+        found.append(FieldError("Forbidden", "sendInitialEvents", None, text))
+    if not match:
+        return found
+    if not version:
+        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        found.append(FieldError("Forbidden", at, None, text))
+    if query.get("continue"):
+        text = "resourceVersionMatch is forbidden when continue is provided"
+        found.append(FieldError("Forbidden", at, None, text))
+    if match not in _MATCHES:
+        found.append(not_supported(at, match, ("Exact", "NotOlderThan", "")))
+    if match == "Exact" and version == "0":
+        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        found.append(FieldError("Forbidden", at, None, text))
+    return found
+
+
+def delete_options(query: Query, body: Value) -> tuple[DeleteOptions, bool]:
+    """Read how to delete, from the query and the body; return it, and whether it is a dry run.
+
+    Raises:
+        StatusError: 400 or 422.
+    """
+    asked: Json = body if isinstance(body, dict) else {}
+    if asked.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise errors.bad_request(
+            f'unable to decode "{asked["kind"]}": decoded object cannot be converted to DeleteOptions'
+        )
+    grace = asked.get("gracePeriodSeconds", number(query, "gracePeriodSeconds"))
+    propagation = asked.get("propagationPolicy") or query.get("propagationPolicy") or None
+    if propagation is not None and propagation not in _PROPAGATIONS:
+        error = not_supported("propagationPolicy", propagation, (*_PROPAGATIONS, "nil"))
+        raise errors.invalid("DeleteOptions", "meta.k8s.io", "", [error])
+    orphan = asked.get("orphanDependents")
+    if orphan is not None and propagation is None:
+        propagation = "Orphan" if orphan else "Background"
+    options = DeleteOptions(
+        grace_period=None if grace is None else timedelta(seconds=grace),
+        propagation=propagation,
+        uid=dig(asked, "preconditions", "uid"),
+        resource_version=dig(asked, "preconditions", "resourceVersion"),
+    )
+    is_dry = "All" in (asked.get("dryRun") or []) or check_dry_run(query)
+    return options, is_dry
+
+
+def check_dry_run(query: Query) -> bool:
+    """Tell whether the query asks for a dry run.
+
+    Raises:
+        StatusError: 422, by an unknown word.
+    """
+    value = query.get("dryRun", "")
+    if value and value != "All":
+        error = not_supported("dryRun", [value], ("All",))
+        raise errors.invalid("CreateOptions", "meta.k8s.io", "", [error])
+    return bool(value)

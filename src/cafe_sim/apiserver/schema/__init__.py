@@ -1,0 +1,1 @@
+"""What the fields of objects are: for decoding, defaulting, merging and explaining."""
