@@ -36,10 +36,8 @@ def managed_fields(number: int) -> list[dict[str, Any]]:
     return [{"manager": f"m{number % 3}", "operation": "Update", "fieldsV1": fields} for _ in range(2)]
 
 
-def pod(number: int, version: int) -> dict[str, Any]:
-    """A pod as a real cluster has it: most of it is nothing we read."""
-    app, name = number // 50, f"app-{number // 50}-{number:05}"
-    stamp = f"2026-01-01T{number % 24:02}:{version % 60:02}:00Z"
+def status(number: int, app: int, stamp: str) -> dict[str, Any]:
+    """Return a running pod's status."""
     kinds = (
         "PodReadyToStartContainers",
         "Initialized",
@@ -51,6 +49,30 @@ def pod(number: int, version: int) -> dict[str, Any]:
     conditions = [
         {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": stamp} for kind in kinds
     ]
+    return {
+        "phase": "Running",
+        "podIP": f"10.{number % 200}.{number % 250}.7",
+        "hostIP": f"192.168.0.{number % 250}",
+        "startTime": stamp,
+        "conditions": conditions,
+        "containerStatuses": [
+            {
+                "name": "main",
+                "image": f"registry/app-{app}:v1",
+                "imageID": f"registry/app-{app}@sha256:{app:064}",
+                "containerID": f"containerd://{number:064}",
+                "ready": True,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": stamp}},
+            }
+        ],
+    }
+
+
+def pod(number: int, version: int) -> dict[str, Any]:
+    """A pod as a real cluster has it: most of it is nothing we read."""
+    app, name = number // 50, f"app-{number // 50}-{number:05}"
+    stamp = f"2026-01-01T{number % 24:02}:{version % 60:02}:00Z"
     owner = {
         "apiVersion": "v1",
         "kind": "Set",
@@ -80,26 +102,8 @@ def pod(number: int, version: int) -> dict[str, Any]:
             "nodeName": f"node-{number % 500}",
             "containers": [{"name": "main", "image": f"registry/app-{app}:v1", "env": []}],
             "readinessGates": [{"conditionType": "InPlaceUpdateReady"}],
-            "tolerations": [{"key": "a", "operator": "Exists"}],
         },
-        "status": {
-            "phase": "Running",
-            "podIP": f"10.{number % 200}.{number % 250}.7",
-            "hostIP": f"192.168.0.{number % 250}",
-            "startTime": stamp,
-            "conditions": conditions,
-            "containerStatuses": [
-                {
-                    "name": "main",
-                    "image": f"registry/app-{app}:v1",
-                    "imageID": f"registry/app-{app}@sha256:{app:064}",
-                    "containerID": f"containerd://{number:064}",
-                    "ready": True,
-                    "restartCount": 0,
-                    "state": {"running": {"startedAt": stamp}},
-                }
-            ],
-        },
+        "status": status(number, app, stamp),
     }
     padding = SIZE - len(json.dumps(body, separators=(",", ":")))
     body["spec"]["containers"][0]["env"] = [

@@ -190,10 +190,10 @@ class Leadership:
         return {"metadata": metadata, "spec": self._spec(0)}
 
     async def _release(self) -> None:
-        """Give the lease up, so that the next candidate need not wait. Only if it is ours for sure."""
+        """Give the lease up, so that the next candidate need not wait. Its version guards it."""
         lease, self._lease = self._lease, None
-        was_held, self._held_until = self.is_leading, None
-        if not was_held or lease is None or lease.spec.holder_identity != self._identity:
+        self._held_until = None
+        if lease is None or lease.spec.holder_identity != self._identity:
             return
         guarded = {"resourceVersion": lease.metadata.resource_version}
         spec = {"holderIdentity": "", "leaseDurationSeconds": 1}

@@ -60,6 +60,18 @@ async def test_the_same_news_again_raises_a_count() -> None:
 
 
 @in_virtual_time
+async def test_news_that_repeats_before_it_is_written_is_written_once() -> None:
+    api = ScriptedApi()
+    async with recording(api) as recorder:
+        for _ in range(100):
+            recorder.record(News(SET, "Waiting", "It waits"))
+        await eventually(lambda: recorder.is_idle)
+    (event,) = written(api)
+    assert event["series"]["count"] == 100
+    assert len(api.requests) == 1
+
+
+@in_virtual_time
 async def test_old_news_begins_a_new_series() -> None:
     api = ScriptedApi()
     async with recording(api) as recorder:

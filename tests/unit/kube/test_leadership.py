@@ -27,6 +27,7 @@ class Link:
         self.is_cut = False
         self.hangs = False
         self.loses_answers = False
+        self.answers_after = 0.0
 
     async def send(self, request: Request) -> Response:
         if self.hangs:
@@ -34,6 +35,7 @@ class Link:
         if self.is_cut:
             raise Unavailable("cut")
         response = await self.api.send(request)
+        await asyncio.sleep(self.answers_after)
         if self.loses_answers:
             raise Unavailable("lost", is_outcome_known=False)
         return response
@@ -164,6 +166,22 @@ def test_a_leader_without_answers_stops_its_work_before_another_begins(fault: st
         await second.stop()
 
     scenario()
+
+
+@in_virtual_time
+async def test_the_deadline_counts_from_before_the_request_whose_answer_was_late() -> None:
+    api = ScriptedApi()
+    first, second = await elected(api)
+    first.link.answers_after = 4.5
+    before = len(api.requests)
+    await eventually(lambda: len(api.requests) > before and api.requests[-1].method == "PATCH")
+    await asyncio.sleep(4.6)
+    first.link.hangs = True
+    left = first.leadership._held_until
+    assert left is not None
+    assert left - first.clock.monotonic() < timedelta(seconds=10 - 4.5)
+    await first.stop()
+    await second.stop()
 
 
 @in_virtual_time

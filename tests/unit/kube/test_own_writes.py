@@ -81,7 +81,35 @@ async def test_a_deletion_shows_as_absence_as_a_mark_or_as_a_namesake() -> None:
         api.remove(path("a"))
         api.put(path("b"), pod("b", deletionTimestamp="2026-01-01T00:00:00Z"))
         api.put(path("c"), pod("c", uid="another"))
-        await eventually(lambda: cache.is_current("a", "b", "c"))
+        await eventually(lambda: cache.is_current("a", "b", "c"), timedelta(minutes=1))
+
+
+@in_virtual_time
+async def test_an_older_note_does_not_lower_what_is_awaited() -> None:
+    cache: Cache[Pod] = Cache(HandClock())
+    cache.note_write(KEY, "900", owner=OWNER)
+    cache.note_write(KEY, "800", owner=OWNER)
+    meta = ObjectMeta(name="a", namespace="default", uid="u", resource_version="850")
+    cache.apply(KEY, Pod(metadata=meta))
+    assert not cache.is_current(OWNER)
+
+
+@in_virtual_time
+async def test_what_a_live_read_found_is_not_undone_by_an_older_snapshot() -> None:
+    def at(version: int, name: str = "a") -> Pod:
+        return Pod(
+            metadata=ObjectMeta(name=name, namespace="default", uid="u", resource_version=str(version))
+        )
+
+    cache: Cache[Pod] = Cache(HandClock())
+    newer, new = at(20), at(21, "new")
+    cache.apply(KEY, newer)
+    cache.apply(new.key, new)
+    cache.replace({KEY: at(10)}, 15)
+    assert cache.get(KEY) is newer
+    assert cache.get(new.key) is new
+    cache.replace({KEY: at(10)}, 15, force=True)
+    assert cache.items() == {KEY: at(10)}
 
 
 @in_virtual_time
