@@ -17,10 +17,11 @@ from cafe_sim.apiserver.metadata import stamp
 from cafe_sim.apiserver.operations import Operations
 from cafe_sim.apiserver.registry import Registry
 from cafe_sim.apiserver.resource import Resource
-from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookFailure, WebhookReply, finish
+from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookCaller, WebhookFailure, WebhookReply, finish
 from cafe_sim.apiserver.store import Commit, Store
 from cafe_sim.apiserver.tracking import FieldTracker
 from cafe_sim.apiserver.values import merge
+from cafe_sim.apiserver.webhooks import WebhookAdmission
 from cafe_sim.apiserver.writing import check_kind
 from cafe_sim.contract import DeleteOptions, Json, StoreEvent, Timeline
 
@@ -43,15 +44,28 @@ class ApiServer:
         timeline: Where time comes from.
         entropy: Where UIDs and generated names come from.
         history: How many commits of each resource can be watched from; older ones answer 410.
+        ask: Asks webhooks where nothing can wait: for `dispatch` and for the cluster's own parts. Without it
+            those parts are exempt from webhooks, and for `dispatch` each webhook counts as unreachable. The
+            HTTP server asks over the network and doesn't need it.
     """
 
-    def __init__(self, timeline: Timeline, entropy: Entropy, *, history: int = 10_000) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        entropy: Entropy,
+        *,
+        history: int = 10_000,
+        ask: WebhookCaller | None = None,
+    ) -> None:
+        self._ask = ask
         self.timeline = timeline
         self.entropy = entropy
         self.store = Store(history)
         self.registry = Registry(builtin_resources())
         self.tracker = FieldTracker(self)
-        self.operations = Operations(self.store, self, BuiltinAdmission(self), self.tracker)
+        self.operations = Operations(
+            self.store, self, WebhookAdmission(BuiltinAdmission(self), self), self.tracker
+        )
         changes = Changes(self.store, self.operations, self.tracker)
         self.dispatcher = Dispatcher(self.store, self.registry, self.operations, changes, timeline)
         DefinitionController(self)
@@ -65,6 +79,11 @@ class ApiServer:
             A whole response, or an open watch or log whose lines the caller takes when it likes.
         """
         return self._run(self.dispatcher.serve(request, caller))
+
+    @property
+    def may_ask(self) -> bool:
+        """The cluster's own parts can ask webhooks without waiting."""
+        return self._ask is not None
 
     def now(self) -> datetime:
         """Return the world's time."""
@@ -165,7 +184,7 @@ class ApiServer:
         return Context(user=user, manager=CLUSTER_MANAGER, validation="Ignore", is_trusted=True)
 
     def _run(self, steps: Steps[T]) -> T:
-        return finish(steps, _nobody_to_ask)
+        return finish(steps, self._ask or _nobody_to_ask)
 
     def stamp(self) -> str:
         """Return the world's time as `metav1.Time`."""
