@@ -12,6 +12,7 @@ from cafe.cli.ports import Cluster
 from cafe.cli.resources import APPS
 from cafe.cli.session import Session
 from cafe.cli.views.appview import Caller, draw_app, why
+from cafe.cli.views.drawing import pen_of
 from cafe.cli.views.picture import Picture, Revision, app_of, images_of, load_app, load_revisions, surround
 from cafe.cli.views.tables import age, table
 
@@ -42,25 +43,20 @@ def list_(
             session.terminal.say("list.empty", namespace=namespace or "*", program=session.program)
             return Exit.MET
         rows = [_row(session, app_of(d), all_namespaces=all_namespaces, output=output) for d in documents]
-        names = ["name", "desired", "updated", "available", "group", "phase", "why"]
-        names = (["namespace"] if all_namespaces else []) + names + ["age"]
-        names += ["revision", "plan", "images"] if output == "wide" else []
+        names = ["name", "desired", "updated", "available", "group", "phase", "age"]
+        names = (["namespace"] if all_namespaces else []) + names
+        names += ["revision", "plan", "images", "why"] if output == "wide" else ["why"]
         heads = [session.terminal.words(f"list.{n}") for n in names]
+        pen = pen_of(session.terminal)
         for line in table(heads, rows, has_heads=not no_headers):
-            session.terminal.write(line)
+            session.terminal.write(pen.cut(line) if session.terminal.is_tty and output is None else line)
         return Exit.MET
 
     return session.run(work)
 
 
-LONGEST_WHY = 60
-
-
 def _row(session: Session, app: CafeDeployment, *, all_namespaces: bool, output: str | None) -> Sequence[str]:
     words, status, meta = session.terminal.words, app.status, app.metadata
-    reason = why(app, words)
-    if output != "wide" and len(reason) > LONGEST_WHY:
-        reason = reason[: LONGEST_WHY - 1] + ("…" if session.terminal.is_unicode else "~")
     row = [
         meta.name,
         str(app.spec.replicas),
@@ -68,12 +64,12 @@ def _row(session: Session, app: CafeDeployment, *, all_namespaces: bool, output:
         str(status.available_replicas),
         status.progress or "-",
         status.phase or "-",
-        "-" if status.phase == "Complete" else reason,
         age(meta.creation_timestamp, session.wiring.clock.now()),
     ]
     if output == "wide":
         plan = status.plan.hash if status.plan else "-"
         row += [status.update_revision or "-", plan, ",".join(images_of({"spec": app.spec.template.spec}))]
+    row.append("-" if status.phase == "Complete" else why(app, words))
     return [meta.namespace, *row] if all_namespaces else row
 
 

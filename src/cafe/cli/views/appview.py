@@ -98,7 +98,7 @@ def draw_app(picture: Picture, terminal: Terminal, caller: Caller, width: int | 
     """Return the lines of the whole screen."""
     words = terminal.words
     pen = pen_of(terminal, width)
-    lines = [*header(picture, pen), *_reasons(picture, pen, caller), Text()]
+    lines = [*header(picture, pen, caller), Text()]
     sick = {pod.unit: pod.reason for pod in picture.sick} if is_stuck(picture) else {}
     matrix = matrix_of(picture.app, sick)
     if matrix is None:
@@ -117,15 +117,13 @@ def draw_app(picture: Picture, terminal: Terminal, caller: Caller, width: int | 
     return lines
 
 
-def header(picture: Picture, pen: Pen) -> list[Text]:
-    """Return name, phase, revision and images."""
+def header(picture: Picture, pen: Pen, caller: Caller) -> list[Text]:
+    """Return name, phase, revision, images; why it stands where it stands, and what to do."""
     words, app = pen.words, picture.app
     status = app.status
     line = Text(f"{app.metadata.name}", "bold")
     line.append(f"  {app.metadata.namespace}  ", "bright_black")
-    line.append(words.word(status.phase or "Unseen"), PHASE_COLOURS.get(status.phase, "bold"))
-    if status.phase:
-        line.append(f"  {status.phase}", "bright_black")
+    line.append(status.phase or "-", PHASE_COLOURS.get(status.phase, "bold"))
     if picture.problem:
         line.append("  " + words("app.stale", why=picture.problem), "bold red")
     numbers = {r.hash: r.number for r in picture.revisions}
@@ -134,24 +132,16 @@ def header(picture: Picture, pen: Pen) -> list[Text]:
     details = [(words("app.revision"), known), (words("app.images"), ", ".join(images_of(_template(app))))]
     if status.plan is not None:
         details.append((words("app.plan"), status.plan.hash))
+    details.append((words("app.why"), why(app, words)))
+    if todo := what_to_do(picture, caller):
+        details.append((words("app.do"), todo))
     margin = max(cell_len(label) for label, _ in details) + 2
-    return [line, *(Text(pen.fit(label, margin) + value) for label, value in details)]
+    told = [Text(pen.fit(label, margin), "bold").append(value, "not bold") for label, value in details]
+    return [line, *told]
 
 
 def _template(app: CafeDeployment) -> dict[str, object]:
     return {"spec": app.spec.template.spec}
-
-
-def _reasons(picture: Picture, pen: Pen, caller: Caller) -> list[Text]:
-    words = pen.words
-    line = Text()
-    line.append(f"{words('app.why')}  ", "bold").append(why(picture.app, words))
-    lines = [line]
-    if todo := what_to_do(picture, caller):
-        last = Text()
-        last.append(f"{words('app.do')}  ", "bold").append(todo)
-        lines.append(last)
-    return lines
 
 
 def _units(picture: Picture, pen: Pen) -> list[Text]:
@@ -170,11 +160,7 @@ def _units(picture: Picture, pen: Pen) -> list[Text]:
         ]
         for u in app.status.units
     ]
-    return [Text(_cut(line, pen)) for line in table(heads, rows)]
-
-
-def _cut(line: str, pen: Pen) -> str:
-    return line if cell_len(line) <= pen.width else pen.fit(line, pen.width)
+    return [Text(pen.cut(line)) for line in table(heads, rows)]
 
 
 def _troubles(picture: Picture, pen: Pen) -> list[Text]:
@@ -191,7 +177,7 @@ def _troubles(picture: Picture, pen: Pen) -> list[Text]:
         said = pen.words("app.trouble", count=len(pods), reason=reason, image=image, where=where)
         lines.append(Text(said, "bold red"))
         if pods[0].message:
-            lines.append(Text(_cut(f"  {pods[0].pod}: {pods[0].message}", pen)))
+            lines.append(Text(pen.cut(f"  {pods[0].pod}: {pods[0].message}")))
     if picture.way_back is not None:
         lines.append(Text(pen.words("app.back", number=picture.way_back.number, images=_back(picture))))
     return lines
@@ -208,4 +194,4 @@ def _events(picture: Picture, pen: Pen) -> list[Text]:
         for e in shown
     ]
     heads = [pen.words("events.age"), pen.words("events.reason"), pen.words("events.message")]
-    return [Text(_cut(line, pen)) for line in table(heads, rows)] if rows else []
+    return [Text(pen.cut(line)) for line in table(heads, rows)] if rows else []

@@ -82,6 +82,10 @@ class Pen:
             return f"+{'-' * width}+"
         return f"╭{'─' * width}╮" if is_top else f"╰{'─' * width}╯"
 
+    def cut(self, text: str) -> str:
+        """Cut *text* to the width, if it is longer."""
+        return text if cell_len(text) <= self.width else self.fit(text, self.width)
+
     def fit(self, text: str, width: int) -> str:
         """Cut or fill *text* to *width* cells."""
         if cell_len(text) > width:

@@ -94,7 +94,7 @@ def _matrix(plan: Plan, status: CafeDeploymentStatus, sick: Mapping[str, str]) -
     states = {g.index: g.state for g in status.groups}
     columns: list[Column] = []
     for group in plan.groups:
-        is_current = group.index == status.current_group
+        is_current = group.index == status.current_group and status.phase != "Complete"
         squares: list[Square] = []
         for name in units:
             wanted = group.units.get(name, 0)
