@@ -33,7 +33,7 @@ MESSAGES = {
     "pods.ready": "就绪",
     "pods.restarts": "重启",
     "pods.age": "时长",
-    "pods.ip": "IP",
+    "pods.ip": "IP 地址",
     "pods.node": "节点",
     "pods.images": "镜像",
     # Options
