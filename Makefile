@@ -34,4 +34,8 @@ clean: ## Remove what was installed and built here
 
 test: $(READY) ## Everything; installs what it needs
 	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m testbed prepare
 	@$(BIN)/pytest -q -m "slow or real" || test $$? -eq 5
+
+testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
+	@$(BIN)/python -m testbed up

@@ -1,0 +1,50 @@
+"""The names that CAFE writes on objects: labels, annotations, conditions, finalizers.
+
+Everything of ours lives under one domain, so that an operator can tell at a glance who wrote what.
+"""
+
+DOMAIN = "cafe.sofastack.io"
+GROUP = "apps.cafe.sofastack.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FIELD_MANAGER = "cafe"
+
+UNIT_LABEL = f"{DOMAIN}/unit"
+"""On an InPlaceSet and its pods: the cell or zone they belong to."""
+
+APP_LABEL = f"{DOMAIN}/app"
+"""On an InPlaceSet and its pods: the CafeDeployment they belong to."""
+
+CELL_LABEL = f"{DOMAIN}/cell"
+"""On nodes: the cell they belong to."""
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+"""On nodes: the well-known zone label."""
+
+REVISION_LABEL = "controller-revision-hash"
+"""On pods: the hash of the ControllerRevision they run; the well-known label of apps/v1."""
+
+SPECIFIED_DELETE_LABEL = f"{DOMAIN}/specified-delete"
+"""On a pod, with any value: replace this pod as soon as the budget allows it."""
+
+DELETION_COST_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
+"""On pods: lower is deleted first (KEP-2255)."""
+
+UPDATE_STATE_ANNOTATION = f"{DOMAIN}/inplace-update-state"
+"""On a pod whose update in place is under way: what is changed, and the containers before it."""
+
+CONFIRM_ANNOTATION = f"{DOMAIN}/upgrade-confirmed"
+"""On a CafeDeployment: `false` while a group waits; a person answers `<group>/<planHash>` or `true`."""
+
+CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause"
+"""On a CafeDeployment: why it was changed; copied to its revisions, as kubectl rollout history knows it."""
+
+UPDATE_GATE = f"{DOMAIN}/in-place-update-ready"
+"""The readiness gate of every pod of an InPlaceSet: False while the pod is being changed."""
+
+CONTROLLER_NAMESPACE = "cafe-system"
+"""Where the controller and its lease live."""
+
+CONTROLLER_LEASE = "cafe-controller"
+"""The Lease by which the controller's replicas elect a leader."""

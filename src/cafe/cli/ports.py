@@ -1,0 +1,284 @@
+"""What the command line needs from the rest of CAFE; `cafe.processes.commandline` makes it real.
+
+Objects cross these ports whole, as JSON documents, because the command line shows and edits what it does not
+model. Failures cross as `cafe.kernel` errors, and as `cafe.cli.errors.Problem` where an exit code is meant.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from cafe.api.cafedeployment import CafeDeployment, Plan
+from cafe.kernel import Clock, ObjectKey
+
+Document: TypeAlias = dict[str, Any]
+"""One API object as the server holds it."""
+
+Tell: TypeAlias = Callable[[str], None]
+"""Where progress goes: one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the API: how its objects are addressed and called."""
+
+    api_version: str
+    plural: str
+    kind: str
+    is_namespaced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Which kubeconfig is used, and who said so.
+
+    Attributes:
+        paths: Files to merge, in order of precedence.
+        source: For messages: `--kubeconfig`, `$KUBECONFIG`, `cafe up` or `~/.kube/config`.
+        is_explicit: Each file must exist.
+        context: Name of the context; empty for the file's current one.
+    """
+
+    paths: tuple[Path, ...]
+    source: str
+    is_explicit: bool = False
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The cluster that is spoken to.
+
+    Attributes:
+        namespace: The context's default one.
+        where: The kubeconfig and who named it, for messages.
+    """
+
+    context: str
+    server: str
+    namespace: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One state of a followed object.
+
+    Attributes:
+        document: None once the object is gone.
+        problem: Why the view may be stale; empty while it is live.
+    """
+
+    document: Document | None
+    problem: str = ""
+
+
+class Cluster(Protocol):
+    """One API server.
+
+    Every method raises `Problem` if the object is missing or we may not; `cafe.kernel.Conflict`, `Refusal`
+    and `Unavailable` otherwise.
+    """
+
+    @property
+    def place(self) -> Place:
+        """Where we are."""
+
+    async def get(self, resource: Resource, key: ObjectKey) -> Document:
+        """Read one object."""
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Sequence[Document]:
+        """Read a collection; None for all namespaces. Selectors as in kubectl."""
+
+    async def replace(self, resource: Resource, document: Document, *, dry_run: bool = False) -> Document:
+        """Write a whole object, guarded by its resourceVersion; return it as stored."""
+
+    async def apply(self, document: Document, *, dry_run: bool = False, force: bool = False) -> Document:
+        """Apply an object of any kind server-side; return it as stored, or as it would be."""
+
+    async def read(self, path: str) -> Any:  # noqa: ANN401 -- any JSON document
+        """Read any JSON document of the server."""
+
+    async def post(self, path: str, document: Document) -> Document:
+        """Post to a path that answers a question, such as an access review."""
+
+    def follow(self, resource: Resource, key: ObjectKey) -> AsyncGenerator[Sighting, None]:
+        """Yield the object now and after each change, through broken connections; end when it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a plan is made from, beside the application.
+
+    Attributes:
+        sets: The application's InPlaceSets.
+        pods: Its pods.
+    """
+
+    sets: Sequence[Document] = ()
+    pods: Sequence[Document] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a changed application would do.
+
+    Attributes:
+        recreated_because: Paths of the template that can't be changed in place; empty if pods stay.
+        is_refused: The change can't be made in place and the policy forbids another way.
+    """
+
+    plan: Plan
+    recreated_because: tuple[str, ...] = ()
+    is_refused: bool = False
+
+
+class Planner(Protocol):
+    """Says beforehand what a release would do."""
+
+    def preview(self, now: CafeDeployment, wanted: CafeDeployment, facts: Facts) -> Preview:
+        """Plan *wanted*, as its controller would.
+
+        Raises:
+            cafe.kernel.Refusal: The controller would refuse it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDocument:
+    """One document of a manifest. *number* counts from 1, *line* is where it begins in *source*."""
+
+    source: str
+    number: int
+    line: int
+    body: Document
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How Deployments are taken over.
+
+    Attributes:
+        unit_type: `Cell`, `Zone` or `None`, with *units* their names.
+        replicas: Pods per Deployment's name, where it differs from the manifest.
+        strategy: Fields of the CafeDeployment's strategy that override what is derived.
+    """
+
+    namespace: str = ""
+    unit_type: str = "None"
+    units: tuple[str, ...] = ()
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    strategy: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Remark(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What becomes of one field: `Mapped`, `Changed`, or `NotMapped`, and why."""
+
+    field: str
+    verdict: str
+    to: str = ""
+    why: str = ""
+
+
+class Imported(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What becomes of one object.
+
+    Attributes:
+        outcome: `Converted`, `Applied` as it is, or `LeftOut`.
+        document: What will be applied; None if it is left out.
+    """
+
+    kind: str
+    name: str
+    number: int
+    line: int
+    outcome: str
+    document: Document | None = None
+    remarks: list[Remark] = []
+
+
+class Importer(Protocol):
+    """Turns manifests into CAFE's kinds."""
+
+    def convert(self, documents: Sequence[SourceDocument], options: ImportOptions) -> Sequence[Imported]:
+        """Convert all documents or none.
+
+        Raises:
+            cafe.kernel.Refusal: A document is broken; its number and line are named.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """How `cafe up` brings the platform up.
+
+    Attributes:
+        home: Directory of state: `$CAFE_HOME` or `~/.cafe`; exists.
+        kubeconfig: A real cluster's; None for the embedded one.
+        context: Of *kubeconfig*.
+        namespace: Where the controller keeps its lease; empty for the default.
+        state_file: Where an `UpState` with `ready: true` is to be written, atomically, when all is up.
+        cells: Names of the embedded cluster's cells; empty for the default.
+        nodes_per_cell: Nodes of each, in the embedded cluster.
+        port: The embedded API server's; 0 for any.
+    """
+
+    home: Path
+    state_file: Path
+    kubeconfig: Path | None = None
+    context: str = ""
+    namespace: str = ""
+    cells: tuple[str, ...] = ()
+    nodes_per_cell: int = 0
+    port: int = 0
+
+
+class UpState(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a running `cafe up` tells the other commands, in `up.json`."""
+
+    pid: int
+    kubeconfig: str
+    context: str = ""
+    server: str = ""
+    ready: bool = False
+    embedded: bool = True
+
+
+class Platform(Protocol):
+    """The platform of `cafe up`."""
+
+    @property
+    def program(self) -> Sequence[str]:
+        """The words that start this program anew, for a detached child."""
+
+    async def up(self, options: UpOptions, tell: Tell) -> None:
+        """Run until cancelled; write the state file when ready; leave nothing behind."""
+
+
+class Wiring(Protocol):
+    """Everything real, built only when a command asks for it."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    @property
+    def planner(self) -> Planner:
+        """Previews."""
+
+    @property
+    def importer(self) -> Importer:
+        """Manifests."""
+
+    @property
+    def platform(self) -> Platform:
+        """`cafe up`."""
+
+    def connect(self, whereabouts: Whereabouts) -> AbstractAsyncContextManager[Cluster]:
+        """Open the cluster; leaving the context closes it."""

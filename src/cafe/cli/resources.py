@@ -1,0 +1,19 @@
+"""The resources that commands read and write."""
+
+from cafe.api.names import API_VERSION
+from cafe.cli.ports import Resource
+
+APPS = Resource(API_VERSION, "cafedeployments", "CafeDeployment")
+SETS = Resource(API_VERSION, "inplacesets", "InPlaceSet")
+PODS = Resource("v1", "pods", "Pod")
+NODES = Resource("v1", "nodes", "Node", is_namespaced=False)
+EVENTS = Resource("v1", "events", "Event")
+REVISIONS = Resource("apps/v1", "controllerrevisions", "ControllerRevision")
+DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
+LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
+CRDS = Resource(
+    "apiextensions.k8s.io/v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    is_namespaced=False,
+)

@@ -1,0 +1,152 @@
+"""The processes `cafe` and `kubectl-cafe`: the command line, wired to the rest.
+
+What is heavy is imported when a command asks for it: `cafe --help` and completion load click and no more.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cafe.cli.main import completions, run
+
+if TYPE_CHECKING:
+    from cafe.api.cafedeployment import CafeDeployment
+    from cafe.cli.ports import (
+        Cluster,
+        Facts,
+        Imported,
+        ImportOptions,
+        Preview,
+        SourceDocument,
+        Tell,
+        UpOptions,
+        Whereabouts,
+    )
+    from cafe.kernel import Clock
+
+DIRECTIVE_NO_FILES = ":4"
+"""What kubectl reads behind a plugin's completions (cobra's ShellCompDirectiveNoFileComp)."""
+
+
+class RealWiring:
+    """Everything real."""
+
+    @cached_property
+    def clock(self) -> "Clock":
+        """The machine's clock."""
+        from cafe.kernel import SystemClock  # noqa: PLC0415 -- on use
+
+        return SystemClock()
+
+    @property
+    def planner(self) -> "RealPlanner":
+        """Previews by the controller's own rules."""
+        return RealPlanner()
+
+    @property
+    def importer(self) -> "RealImporter":
+        """Manifests."""
+        return RealImporter()
+
+    @property
+    def platform(self) -> "RealPlatform":
+        """`cafe up`."""
+        return RealPlatform()
+
+    def connect(self, whereabouts: "Whereabouts") -> "AbstractAsyncContextManager[Cluster]":
+        """Open the cluster over HTTP."""
+        from cafe.kernel import SystemEntropy  # noqa: PLC0415 -- on use
+        from cafe.processes.reaching import reach  # noqa: PLC0415 -- aiohttp costs 250 ms
+
+        return reach(whereabouts, self.clock, SystemEntropy())
+
+
+class RealPlanner:
+    """Plans as the controller does, on what the server says of sets and pods."""
+
+    def preview(self, now: "CafeDeployment", wanted: "CafeDeployment", facts: "Facts") -> "Preview":
+        """Plan *wanted*."""
+        from cafe.api.names import REVISION_LABEL, UNIT_LABEL  # noqa: PLC0415 -- on use
+        from cafe.cli.ports import Preview  # noqa: PLC0415 -- on use
+        from cafe.placement.domain.spread import spread  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.preview import UnitNow, look_ahead  # noqa: PLC0415 -- on use
+
+        counts: dict[str, dict[str, int]] = {}
+        for pod in facts.pods:
+            labels = pod["metadata"].get("labels") or {}
+            mine = counts.setdefault(labels.get(UNIT_LABEL, ""), {})
+            revision = labels.get(REVISION_LABEL, "")
+            mine[revision] = mine.get(revision, 0) + 1
+        units: dict[str, UnitNow] = {}
+        for document in facts.sets:
+            unit = (document["metadata"].get("labels") or {}).get(UNIT_LABEL, "")
+            ready = int((document.get("status") or {}).get("readyReplicas") or 0)
+            units[unit] = UnitNow(int(document["spec"].get("replicas") or 0), ready, counts.get(unit, {}))
+        outlook = look_ahead(now, wanted, units, spread)
+        return Preview(outlook.plan, outlook.recreated_because, outlook.is_refused)
+
+
+class RealImporter:
+    """Hands documents to the domain and its findings back."""
+
+    def convert(
+        self, documents: "Sequence[SourceDocument]", options: "ImportOptions"
+    ) -> "Sequence[Imported]":
+        """Convert all documents or none."""
+        from cafe.cli.ports import Imported, Remark  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.importing import Source, Wish, convert  # noqa: PLC0415 -- on use
+
+        sources = [Source(d.source, d.number, d.line, d.body) for d in documents]
+        wish = Wish(options.namespace, options.unit_type, options.units, options.replicas, options.strategy)
+        return [
+            Imported(
+                kind=found.source.body["kind"],
+                name=found.source.body["metadata"]["name"],
+                number=found.source.number,
+                line=found.source.line,
+                outcome=found.outcome,
+                document=dict(found.document) if found.document is not None else None,
+                remarks=[
+                    Remark(field=v.field, verdict=v.verdict, to=v.to, why=v.why) for v in found.verdicts
+                ],
+            )
+            for found in convert(sources, wish)
+        ]
+
+
+class RealPlatform:
+    """`cafe up`, in this process."""
+
+    @property
+    def program(self) -> Sequence[str]:
+        """The words that start this program anew."""
+        return [sys.executable, "-m", "cafe.processes.commandline"]
+
+    async def up(self, options: "UpOptions", tell: "Tell") -> None:
+        """Run the platform until cancelled."""
+        module = importlib.import_module("cafe.processes.up")  # The simulator and all controllers.
+        await module.run_up(options, tell)
+
+
+def main() -> None:
+    """Be `cafe`."""
+    sys.exit(run(RealWiring(), sys.argv[1:], "cafe"))
+
+
+def main_kubectl() -> None:
+    """Be `kubectl cafe`."""
+    sys.exit(run(RealWiring(), sys.argv[1:], "kubectl cafe"))
+
+
+def main_complete() -> None:
+    """Be `kubectl_complete-cafe`, which kubectl 1.26 and later ask for completions."""
+    for value in completions(sys.argv[1:], RealWiring()):
+        sys.stdout.write(f"{value}\n")
+    sys.stdout.write(f"{DIRECTIVE_NO_FILES}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The controller process of a member cluster: `python -m cafe.processes.controller`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from cafe.api.names import CONTROLLER_LEASE, CONTROLLER_NAMESPACE
+from cafe.kernel import ObjectKey, Refusal, SystemClock, SystemEntropy
+from cafe.kube.access import Access, in_cluster
+from cafe.kube.client import Client
+from cafe.kube.http import HttpTransport
+from cafe.kube.kubeconfig import default_paths, load_kubeconfig
+from cafe.kube.leadership import Leadership
+from cafe.kube.runtime import (
+    Health,
+    probe_app,
+    serving_probes,
+    stopping_on_signals,
+    supervise,
+    watch_loop,
+)
+from cafe.observe.logs import configure_logs
+from cafe.observe.metrics import ClientMetrics, ProcessMetrics
+from cafe.processes.crds import install
+from cafe.processes.workloads import Surroundings, WorkloadControllers
+
+GRACE = timedelta(seconds=20)
+
+log = structlog.get_logger(__name__)
+
+
+def access_of(options: argparse.Namespace) -> Access:
+    """Return the way to the API server that the options name: a kubeconfig, or the pod's own cluster.
+
+    Raises:
+        Refusal: There is none, or it is broken.
+    """
+    clock, environment = SystemClock(), os.environ
+    if options.kubeconfig or environment.get("KUBECONFIG"):
+        paths = [Path(options.kubeconfig)] if options.kubeconfig else default_paths(environment)
+        return load_kubeconfig(paths).access(clock, environment, options.context)
+    return in_cluster(clock, environment)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Run until SIGTERM or SIGINT; then finish the passes under way and give up the lease."""
+    clock, entropy, registry = SystemClock(), SystemEntropy(), CollectorRegistry()
+    transport = HttpTransport(access_of(options))
+    client = Client(transport, clock, entropy, metrics=ClientMetrics(registry))
+    identity = f"{os.uname().nodename}_{entropy.uid()}"
+    if options.install_crds:
+        await install(client, options.namespace)
+    controllers = WorkloadControllers(client, Surroundings(clock, entropy, registry), identity)
+    health = Health(lambda: controllers.is_ready or not options.leader_elect, clock.monotonic())
+    leadership = Leadership(client, ObjectKey(options.namespace, CONTROLLER_LEASE), identity)
+
+    async def work() -> None:
+        if options.leader_elect:
+            await leadership.lead(controllers.run)
+        else:
+            await controllers.run()
+
+    stop = asyncio.Event()
+    watch = asyncio.ensure_future(watch_loop(clock, health, ProcessMetrics(registry)))
+    try:
+        app = probe_app(health, clock, registry)
+        async with serving_probes(app, options.probe_host, options.probe_port) as port:
+            log.info("controller.started", identity=identity, probes=port)
+            with stopping_on_signals(stop):
+                await supervise(work, stop, controllers.drain, GRACE, health)
+    finally:
+        watch.cancel()
+        await transport.close()
+
+
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="cafe controller", description=__doc__)
+    parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, else the pod's own cluster")
+    parser.add_argument("--context", default="", help="a context of the kubeconfig")
+    parser.add_argument("--namespace", default=CONTROLLER_NAMESPACE, help="where the lease lives")
+    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--install-crds", action="store_true", help="apply the namespace and the CRDs first")
+    parser.add_argument("--probe-host", default="127.0.0.1")
+    parser.add_argument("--probe-port", type=int, default=0, help="0 chooses a free one")
+    parser.add_argument("--log-format", choices=("json", "console"), default="json")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Run the process; a refusal ends it with its three parts and status 2."""
+    options = options_of(sys.argv[1:])
+    configure_logs(form=options.log_format, level=options.log_level)
+    try:
+        asyncio.run(run(options))
+    except Refusal as refusal:
+        sys.stderr.write(f"error: {refusal.what}\nwhy: {refusal.why}\ndo: {refusal.remedy}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

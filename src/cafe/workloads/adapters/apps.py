@@ -1,0 +1,179 @@
+"""CafeDeployments on Kubernetes."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
+from cafe.api.inplaceset import InPlaceSet
+from cafe.api.names import API_VERSION, APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_LABEL
+from cafe.api.shapes import Metadata
+from cafe.kernel import Clock, Conflict, ObjectKey
+from cafe.kube.client import Client
+from cafe.kube.errors import NotFound
+from cafe.kube.merging import difference
+from cafe.kube.patches import MergePatch
+from cafe.workloads.adapters.revisions import Revisions
+from cafe.workloads.adapters.sets import Teller, status_patch
+from cafe.workloads.adapters.watched import CAFE_DEPLOYMENTS, IN_PLACE_SETS, OWNER_APP, Watched, app_scope
+from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.release import ChangeSet, MakeSet, Note, ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.revisions import MakeRevision
+from cafe.workloads.ports import AppView
+
+
+class KubeApps:
+    """The `AppStore` of a cluster."""
+
+    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+        self._client = client
+        self._watched = watched
+        self._clock = clock
+        self._teller = teller
+        self._revisions = Revisions(client, watched, CAFE_DEPLOYMENTS.kind)
+
+    async def view(self, key: ObjectKey) -> AppView | None:
+        """Return the application; None if it is gone, or while our own writes are not visible."""
+        app = self._watched.apps.get(key)
+        if app is None or not self._watched.is_current(app_scope(key)):
+            return None
+        sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)
+        return AppView(
+            app=app,
+            revisions=self._revisions.of(app.metadata),
+            sets=[unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None],
+            known_units=self._watched.census.units(app.spec.topology.unit_type),
+        )
+
+    async def make_revision(self, app: CafeDeployment, wanted: MakeRevision) -> RevisionFact:
+        """Store a revision."""
+        return await self._revisions.make(app.metadata, wanted, _scope(app))
+
+    async def renumber_revision(
+        self, app: CafeDeployment, revision: RevisionFact, number: int
+    ) -> RevisionFact:
+        """Give an old revision a new number."""
+        return await self._revisions.renumber(app.metadata, revision, number, _scope(app))
+
+    async def delete_revision(self, app: CafeDeployment, revision: RevisionFact) -> None:
+        """Forget a revision."""
+        await self._revisions.delete(app.metadata, revision, _scope(app))
+
+    async def change_set(self, view: ReleaseView, action: SetAction) -> None:
+        """Create, change or delete one unit's set."""
+        app = view.app
+        key = ObjectKey(app.metadata.namespace, action.name)
+        if isinstance(action, MakeSet):
+            await self._make_set(view, action, key)
+        elif isinstance(action, ChangeSet):
+            await self._change_set(view, action, key)
+        else:
+            await self._drop_set(app, key)
+
+    async def _make_set(self, view: ReleaseView, action: MakeSet, key: ObjectKey) -> None:
+        app, sets = view.app, self._watched.sets
+        labels = {APP_LABEL: app.metadata.name, REVISION_LABEL: view.revision}
+        body = {
+            "metadata": {
+                "name": action.name,
+                "namespace": key.namespace,
+                "labels": labels | ({UNIT_LABEL: action.unit} if action.unit else {}),
+                "ownerReferences": [_owner_reference(app)],
+            },
+            "spec": msgspec.to_builtins(action.spec),
+        }
+        sets.note_create(key, owner=_scope(app))
+        try:
+            stored = await self._client.create(IN_PLACE_SETS, key.namespace, body)
+        except BaseException:
+            sets.retract(key)
+            raise
+        sets.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+
+    async def _change_set(self, view: ReleaseView, action: ChangeSet, key: ObjectKey) -> None:
+        current = self._watched.sets.get(key)
+        if current is None:
+            raise Conflict(f"InPlaceSet {key} is gone")
+        body: dict[str, Any] = {
+            "metadata": {
+                "uid": current.metadata.uid,
+                "resourceVersion": current.metadata.resource_version,
+                "labels": {REVISION_LABEL: action.revision},
+            },
+            "spec": difference(msgspec.to_builtins(current.spec), msgspec.to_builtins(action.spec)),
+        }
+        if not body["spec"]:
+            del body["spec"]
+        stored = await self._client.patch(IN_PLACE_SETS, key, MergePatch(body))
+        self._watched.sets.note_write(key, stored.metadata.resource_version, owner=_scope(view.app))
+
+    async def _drop_set(self, app: CafeDeployment, key: ObjectKey) -> None:
+        current = self._watched.sets.get(key)
+        if current is None:
+            return
+        uid, version = current.metadata.uid, current.metadata.resource_version
+        self._watched.sets.note_delete(key, uid, owner=_scope(app))
+        try:
+            await self._client.delete(IN_PLACE_SETS, key, uid=uid, resource_version=version)
+        except NotFound:
+            return
+        except BaseException:
+            self._watched.sets.retract(key)
+            raise
+
+    async def write_status(self, app: CafeDeployment, status: CafeDeploymentStatus) -> CafeDeployment:
+        """Write the status if it differs from the stored one; return the application as stored then."""
+        body = status_patch(app.metadata, app.status, status, self._clock.now())
+        return app if body is None else await self._patch(app, body, "status")
+
+    async def set_confirm(self, app: CafeDeployment, value: str | None) -> CafeDeployment:
+        """Set the confirm annotation, or remove it; return the application as stored then."""
+        meta = app.metadata
+        guard = {"uid": meta.uid, "resourceVersion": meta.resource_version}
+        body = {"metadata": {**guard, "annotations": {CONFIRM_ANNOTATION: value}}}
+        return await self._patch(app, body)
+
+    async def _patch(
+        self, app: CafeDeployment, body: dict[str, Any], subresource: str = ""
+    ) -> CafeDeployment:
+        key = _key(app.metadata)
+        stored = await self._client.patch(CAFE_DEPLOYMENTS, key, MergePatch(body), subresource)
+        self._watched.apps.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+        return stored
+
+    async def tell(self, app: CafeDeployment, note: Note) -> None:
+        """Record an Event."""
+        self._teller.tell(CAFE_DEPLOYMENTS.kind, app.metadata, note)
+
+
+def unit_fact(found: InPlaceSet) -> UnitFact:
+    """Return what a release decides of one unit's set."""
+    meta = found.metadata
+    return UnitFact(
+        unit=meta.labels.get(UNIT_LABEL, ""),
+        revision=meta.labels.get(REVISION_LABEL, ""),
+        spec=found.spec,
+        status=found.status,
+        is_observed=found.status.observed_generation >= meta.generation,
+        name=meta.name,
+    )
+
+
+def _owner_reference(app: CafeDeployment) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": CAFE_DEPLOYMENTS.kind,
+        "name": app.metadata.name,
+        "uid": app.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _key(meta: Metadata) -> ObjectKey:
+    return ObjectKey(meta.namespace, meta.name)
+
+
+def _scope(app: CafeDeployment) -> Hashable:
+    return app_scope(_key(app.metadata))

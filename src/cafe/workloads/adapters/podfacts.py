@@ -1,0 +1,101 @@
+"""From a pod as the API holds it to what decisions need of it."""
+
+from datetime import datetime
+
+from cafe.api.names import (
+    DELETION_COST_ANNOTATION,
+    REVISION_LABEL,
+    SPECIFIED_DELETE_LABEL,
+    UPDATE_GATE,
+    UPDATE_STATE_ANNOTATION,
+)
+from cafe.kube.objects import Condition, ContainerStatus, Pod, parse_time
+from cafe.workloads.domain.facts import ContainerFact, PodFact
+from cafe.workloads.domain.pods import read_state
+
+STARTING = {"ContainerCreating", "PodInitializing"}
+"""Reasons to wait that are no problem."""
+
+
+class PodFacts:
+    """Converts pods, each version once: what did not change since the last pass costs a look-up."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, PodFact]] = {}
+
+    def fact_of(self, pod: Pod) -> PodFact:
+        """Return the fact of *pod*."""
+        uid, version = pod.metadata.uid, pod.metadata.resource_version
+        known = self._known.get(uid)
+        if known is not None and known[0] == version:
+            return known[1]
+        fact = convert(pod)
+        self._known[uid] = (version, fact)
+        return fact
+
+    def forget(self, pod: Pod) -> None:
+        """Drop what is known of a pod that is gone."""
+        self._known.pop(pod.metadata.uid, None)
+
+
+def convert(pod: Pod) -> PodFact:
+    """Return the fact of *pod*."""
+    meta, status = pod.metadata, pod.status
+    conditions = {c.type: c for c in status.conditions}
+    reported = {c.name: c for c in status.container_statuses}
+    return PodFact(
+        name=meta.name,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+        revision=meta.labels.get(REVISION_LABEL, ""),
+        phase=status.phase or "Pending",
+        node=pod.spec.node_name,
+        created_at=_time(meta.creation_timestamp),
+        ready_since=_since(conditions.get("Ready")),
+        is_deleting=meta.deletion_timestamp is not None,
+        is_gated=not _is_true(conditions.get(UPDATE_GATE)),
+        is_observed=status.observed_generation >= meta.generation or not status.observed_generation,
+        is_delete_wanted=SPECIFIED_DELETE_LABEL in meta.labels,
+        deletion_cost=_cost(meta.annotations.get(DELETION_COST_ANNOTATION, "0")),
+        restarts=sum(c.restart_count for c in status.container_statuses),
+        state=read_state(meta.annotations.get(UPDATE_STATE_ANNOTATION)),
+        containers={
+            c.name: _container(c.image, reported.get(c.name, ContainerStatus())) for c in pod.spec.containers
+        },
+    )
+
+
+def _container(image: str, status: ContainerStatus) -> ContainerFact:
+    waiting, ended = status.state.waiting, status.state.terminated
+    problem = ended.reason if ended else ""
+    if waiting is not None and waiting.reason not in STARTING:
+        problem = waiting.reason
+    return ContainerFact(
+        image=image,
+        image_id=status.image_id,
+        container_id=status.container_id,
+        is_running=status.state.running is not None,
+        problem=problem,
+    )
+
+
+def _is_true(condition: Condition | None) -> bool:
+    return condition is not None and condition.status == "True"
+
+
+def _since(condition: Condition | None) -> datetime | None:
+    if condition is None or condition.status != "True":
+        return None
+    return _time(condition.last_transition_time)
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _cost(text: str) -> int:
+    """Read a deletion cost; what is no number costs nothing, as for a ReplicaSet."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0

@@ -1,0 +1,82 @@
+"""The writes of an update in place, as patches guarded by the UID and version of the pod that was judged.
+
+A label or annotation that comes with a status write is applied by the API server (observed on 1.20 and 1.36,
+held by a conformance case). So the gate and the update's state travel together.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from cafe.api.names import REVISION_LABEL, SPECIFIED_DELETE_LABEL, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.kube.objects import format_time
+from cafe.kube.patches import Patch, StrategicPatch
+from cafe.workloads.domain.facts import PodFact, UpdateState
+from cafe.workloads.domain.pods import write_state
+from cafe.workloads.domain.updating import LowerGate, MarkForDeletion, RaiseGate, Step, WriteChange
+
+
+def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
+    """Return the patch of *step* and the subresource it goes to."""
+    if isinstance(step, LowerGate):
+        return StrategicPatch(_lowered(step, now)), "status"
+    if isinstance(step, RaiseGate):
+        return StrategicPatch(_raised(step, now)), "status"
+    if isinstance(step, MarkForDeletion):
+        return StrategicPatch({"metadata": _guarded(step.pod, labels={SPECIFIED_DELETE_LABEL: "true"})}), ""
+    return StrategicPatch(_changed(step, now)), ""
+
+
+def wanted_state(step: Step, now: datetime) -> str | None:
+    """Return what the state annotation must hold once *step* is written."""
+    if isinstance(step, LowerGate):
+        return write_state(UpdateState(step.revision, now))
+    if isinstance(step, WriteChange) and step.before is not None:
+        since = step.pod.state.since if step.pod.state else now
+        return write_state(UpdateState(step.revision, since, step.before))
+    return None
+
+
+def _lowered(step: LowerGate, now: datetime) -> dict[str, Any]:
+    """Lower the gate, and Ready with it: only the kubelet raises Ready again (k#996)."""
+    message = f"The pod is being updated to revision {step.revision}"
+    return {
+        "metadata": _guarded(step.pod, annotations={UPDATE_STATE_ANNOTATION: wanted_state(step, now)}),
+        "status": {
+            "conditions": [
+                _condition(UPDATE_GATE, "False", "InPlaceUpdate", message, now),
+                _condition("Ready", "False", "ReadinessGatesNotReady", message, now),
+            ]
+        },
+    }
+
+
+def _raised(step: RaiseGate, now: datetime) -> dict[str, Any]:
+    gate = _condition(UPDATE_GATE, "True", "Serving", "No update in place is under way", now)
+    state: dict[str, str | None] = {UPDATE_STATE_ANNOTATION: None} if step.pod.state else {}
+    return {"metadata": _guarded(step.pod, annotations=state), "status": {"conditions": [gate]}}
+
+
+def _changed(step: WriteChange, now: datetime) -> dict[str, Any]:
+    labels: dict[str, str | None] = {**step.change.labels, REVISION_LABEL: step.revision}
+    annotations: dict[str, str | None] = dict(step.change.annotations)
+    if step.before is not None:
+        annotations[UPDATE_STATE_ANNOTATION] = wanted_state(step, now)
+    patch: dict[str, Any] = {"metadata": _guarded(step.pod, labels=labels, annotations=annotations)}
+    if step.change.images:
+        containers = [{"name": name, "image": image} for name, image in step.change.images.items()]
+        patch["spec"] = {"containers": containers}
+    return patch
+
+
+def _guarded(pod: PodFact, **maps: Any) -> dict[str, Any]:  # noqa: ANN401 -- labels or annotations
+    return {"uid": pod.uid, "resourceVersion": pod.resource_version, **{k: v for k, v in maps.items() if v}}
+
+
+def _condition(kind: str, status: str, reason: str, message: str, now: datetime) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": format_time(now),
+    }

@@ -1,0 +1,133 @@
+"""Revisions as ControllerRevisions of apps/v1, for InPlaceSets and CafeDeployments alike."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION, REVISION_LABEL
+from cafe.api.shapes import Metadata
+from cafe.kernel import ObjectKey
+from cafe.kube.client import Client
+from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.objects import CONTROLLER_REVISIONS, ControllerRevision
+from cafe.kube.patches import MergePatch
+from cafe.workloads.adapters.watched import CONTROLLER, Watched
+from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.revisions import MakeRevision
+from cafe.workloads.ports import RevisionTaken
+
+REPLACE = {"$patch": "replace"}
+"""Tells `kubectl rollout undo` and its like that the template is whole, as apps/v1 stores it."""
+
+
+class Revisions:
+    """Reads and writes the revisions of one kind of owner."""
+
+    def __init__(self, client: Client, watched: Watched, kind: str) -> None:
+        self._client = client
+        self._watched = watched
+        self._kind = kind
+        self._known: dict[str, tuple[str, RevisionFact]] = {}
+
+    def of(self, owner: Metadata) -> list[RevisionFact]:
+        """Return all stored revisions of *owner*."""
+        found = self._watched.revisions.by_index(CONTROLLER, owner.uid)
+        return [self._fact(r) for r in found if r.metadata.deletion_timestamp is None]
+
+    async def make(self, owner: Metadata, wanted: MakeRevision, scope: Hashable) -> RevisionFact:
+        """Store a revision, or accept an equal one that is there already."""
+        key = ObjectKey(owner.namespace, wanted.name)
+        cache = self._watched.revisions
+        cache.note_create(key, owner=scope)
+        try:
+            stored = await self._client.create(
+                CONTROLLER_REVISIONS, owner.namespace, self._body(owner, wanted)
+            )
+        except AlreadyExists:
+            cache.retract(key)
+            stored = await self._client.get(CONTROLLER_REVISIONS, key)
+            controller = stored.metadata.controller
+            if controller is None or controller.uid != owner.uid or template_of(stored) != wanted.template:
+                raise RevisionTaken(wanted.name) from None
+        except BaseException:
+            cache.retract(key)
+            raise
+        return fact_of(stored)
+
+    async def renumber(
+        self, owner: Metadata, revision: RevisionFact, number: int, scope: Hashable
+    ) -> RevisionFact:
+        """Give an old revision a new number, and the cause of the change that brought it back."""
+        key = ObjectKey(owner.namespace, revision.name)
+        cause = owner.annotations.get(CHANGE_CAUSE_ANNOTATION)
+        body = {
+            "metadata": {"uid": revision.uid, "annotations": {CHANGE_CAUSE_ANNOTATION: cause}},
+            "revision": number,
+        }
+        stored = await self._client.patch(CONTROLLER_REVISIONS, key, MergePatch(body))
+        self._watched.revisions.note_write(key, stored.metadata.resource_version, owner=scope)
+        return replace(revision, number=number)
+
+    async def delete(self, owner: Metadata, revision: RevisionFact, scope: Hashable) -> None:
+        """Forget a revision; that it is gone already is fine."""
+        key = ObjectKey(owner.namespace, revision.name)
+        self._watched.revisions.note_delete(key, revision.uid, owner=scope)
+        try:
+            await self._client.delete(CONTROLLER_REVISIONS, key, uid=revision.uid)
+        except NotFound:
+            return
+        except BaseException:
+            self._watched.revisions.retract(key)
+            raise
+
+    def _body(self, owner: Metadata, wanted: MakeRevision) -> dict[str, Any]:
+        cause = owner.annotations.get(CHANGE_CAUSE_ANNOTATION)
+        return {
+            "metadata": {
+                "name": wanted.name,
+                "namespace": owner.namespace,
+                "labels": {REVISION_LABEL: wanted.hash},
+                "annotations": {CHANGE_CAUSE_ANNOTATION: cause} if cause else {},
+                "ownerReferences": [
+                    {
+                        "apiVersion": API_VERSION,
+                        "kind": self._kind,
+                        "name": owner.name,
+                        "uid": owner.uid,
+                        "controller": True,
+                        "blockOwnerDeletion": True,
+                    }
+                ],
+            },
+            "data": {"spec": {"template": {**wanted.template, **REPLACE}}},
+            "revision": wanted.number,
+        }
+
+    def _fact(self, stored: ControllerRevision) -> RevisionFact:
+        uid, version = stored.metadata.uid, stored.metadata.resource_version
+        known = self._known.get(uid)
+        if known is None or known[0] != version:
+            known = self._known[uid] = (version, fact_of(stored))
+        return known[1]
+
+
+def fact_of(stored: ControllerRevision) -> RevisionFact:
+    """Return what decisions need of a stored revision."""
+    meta = stored.metadata
+    return RevisionFact(
+        name=meta.name,
+        hash=meta.labels.get(REVISION_LABEL, ""),
+        number=stored.revision,
+        template=template_of(stored),
+        uid=meta.uid,
+        cause=meta.annotations.get(CHANGE_CAUSE_ANNOTATION, ""),
+    )
+
+
+def template_of(stored: ControllerRevision) -> Mapping[str, Any]:
+    """Return the template that a revision holds; empty if somebody broke it."""
+    spec = stored.data.get("spec")
+    template = spec.get("template") if isinstance(spec, dict) else None
+    if not isinstance(template, dict):
+        return {}
+    return {k: v for k, v in template.items() if k != "$patch"}

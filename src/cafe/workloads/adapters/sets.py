@@ -1,0 +1,214 @@
+"""InPlaceSets on Kubernetes."""
+
+from collections.abc import Hashable
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
+from cafe.api.names import UPDATE_STATE_ANNOTATION
+from cafe.api.shapes import Metadata
+from cafe.kernel import Clock, Conflict, ObjectKey, Unavailable
+from cafe.kube.client import Client
+from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.merging import difference
+from cafe.kube.objects import PODS, Pod, format_time
+from cafe.kube.patches import MergePatch, Patch, StrategicPatch
+from cafe.workloads.adapters.podfacts import PodFacts
+from cafe.workloads.adapters.podwrites import patch_of, wanted_state
+from cafe.workloads.adapters.revisions import Revisions
+from cafe.workloads.adapters.watched import CONTROLLER, IN_PLACE_SETS, ORPHANS, Watched, set_scope
+from cafe.workloads.domain.facts import PodFact, RevisionFact
+from cafe.workloads.domain.pods import owner_reference, render_pod
+from cafe.workloads.domain.release import Note
+from cafe.workloads.domain.revisions import MakeRevision
+from cafe.workloads.domain.scaling import Creation, Deletion
+from cafe.workloads.domain.selectors import matches
+from cafe.workloads.domain.updating import LowerGate, Step
+from cafe.workloads.ports import SetView
+
+
+class Teller(Protocol):
+    """Where events go."""
+
+    def tell(self, kind: str, regarding: Metadata, note: Note) -> None:
+        """Record an Event; never waits, never fails."""
+
+
+class KubeSets:
+    """The `SetStore` of a cluster."""
+
+    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+        self._client = client
+        self._watched = watched
+        self._clock = clock
+        self._teller = teller
+        self._facts = PodFacts()
+        self._revisions = Revisions(client, watched, IN_PLACE_SETS.kind)
+        watched.pods.on_change(self._forget)
+
+    def _forget(self, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and new is None:
+            self._facts.forget(old)
+
+    async def view(self, key: ObjectKey) -> SetView | None:
+        """Return the set; None if it is gone, or while our own writes are not visible."""
+        owner = self._watched.sets.get(key)
+        if owner is None or not self._watched.is_current(set_scope(key)):
+            return None
+        mine = self._watched.pods.by_index(CONTROLLER, owner.metadata.uid)
+        selector = owner.spec.selector
+        strays = [
+            pod
+            for pod in self._watched.pods.by_index(ORPHANS, key.namespace)
+            if pod.metadata.deletion_timestamp is None and matches(selector, pod.metadata.labels)
+        ]
+        fact_of = self._facts.fact_of
+        return SetView(
+            owner=owner,
+            pods=[fact_of(p) for p in mine if matches(selector, p.metadata.labels)],
+            revisions=self._revisions.of(owner.metadata),
+            strays=[fact_of(p) for p in strays],
+            misfits=[fact_of(p) for p in mine if not matches(selector, p.metadata.labels)],
+            is_taken=lambda name: self._watched.pods.get(ObjectKey(key.namespace, name)) is not None,
+        )
+
+    async def adopt(self, view: SetView, pod: PodFact) -> None:
+        """Make a stray pod the set's own, after a live look at the set."""
+        owner = view.owner
+        live = await self._client.get(IN_PLACE_SETS, _key(owner.metadata))
+        if live.metadata.uid != owner.metadata.uid or live.metadata.deletion_timestamp is not None:
+            raise Conflict(f"{owner.metadata.name} is not the set that it was")
+        body = {"metadata": {**_guard(pod), "ownerReferences": [owner_reference(owner)]}}
+        await self._patch_pod(view, pod, StrategicPatch(body))
+
+    async def release(self, view: SetView, pod: PodFact) -> None:
+        """Let go of a misfit."""
+        mine = {"$patch": "delete", "uid": view.owner.metadata.uid}
+        body = {"metadata": {**_guard(pod), "ownerReferences": [mine]}}
+        await self._patch_pod(view, pod, StrategicPatch(body))
+
+    async def make_revision(self, owner: InPlaceSet, wanted: MakeRevision) -> RevisionFact:
+        """Store a revision."""
+        return await self._revisions.make(owner.metadata, wanted, _scope(owner))
+
+    async def renumber_revision(self, owner: InPlaceSet, revision: RevisionFact, number: int) -> RevisionFact:
+        """Give an old revision a new number."""
+        return await self._revisions.renumber(owner.metadata, revision, number, _scope(owner))
+
+    async def delete_revision(self, owner: InPlaceSet, revision: RevisionFact) -> None:
+        """Forget a revision."""
+        await self._revisions.delete(owner.metadata, revision, _scope(owner))
+
+    async def create_pod(self, view: SetView, creation: Creation, revision: RevisionFact) -> None:
+        """Create a pod; quietly accept that it exists already as the set's own."""
+        owner = view.owner
+        key = ObjectKey(owner.metadata.namespace, creation.name)
+        pods = self._watched.pods
+        pods.note_create(key, owner=_scope(owner))
+        try:
+            stored = await self._client.create(PODS, key.namespace, render_pod(owner, creation, revision))
+            pods.note_write(key, stored.metadata.resource_version, owner=_scope(owner))
+        except AlreadyExists:
+            await self._meet_namesake(owner, key)
+        except Unavailable as error:
+            if error.is_outcome_known:
+                pods.retract(key)
+            else:
+                await self._settle_unknown(key)
+            raise
+        except BaseException:
+            pods.retract(key)
+            raise
+
+    async def _meet_namesake(self, owner: InPlaceSet, key: ObjectKey) -> None:
+        """Accept an own pod made by a create whose answer was lost; wait out anybody else's."""
+        live = await self._client.get(PODS, key)
+        controller = live.metadata.controller
+        if controller is None or controller.uid != owner.metadata.uid:
+            self._watched.pods.retract(key)
+            raise Conflict(f"Pod {key} belongs to somebody else")
+
+    async def _settle_unknown(self, key: ObjectKey) -> None:
+        """Look whether a create without an answer happened; if not, do not wait for it."""
+        try:
+            await self._client.get(PODS, key)
+        except NotFound:
+            self._watched.pods.retract(key)
+
+    async def delete_pod(self, view: SetView, deletion: Deletion) -> None:
+        """Begin the deletion of exactly the pod that was judged."""
+        pod = deletion.pod
+        key = ObjectKey(view.owner.metadata.namespace, pod.name)
+        self._watched.pods.note_delete(key, pod.uid, owner=_scope(view.owner))
+        try:
+            await self._client.delete(PODS, key, uid=pod.uid, resource_version=pod.resource_version)
+        except NotFound:
+            return
+        except BaseException:
+            self._watched.pods.retract(key)
+            raise
+
+    async def take_step(self, view: SetView, step: Step) -> None:
+        """Make the one write of *step*."""
+        now = self._clock.now()
+        patch, subresource = patch_of(step, now)
+        stored = await self._patch_pod(view, step.pod, patch, subresource)
+        wanted = wanted_state(step, now)
+        if isinstance(step, LowerGate) and stored.metadata.annotations.get(UPDATE_STATE_ANNOTATION) != wanted:
+            # This server keeps annotations out of status writes: write it on its own.
+            body = {"metadata": {"uid": step.pod.uid, "annotations": {UPDATE_STATE_ANNOTATION: wanted}}}
+            await self._patch_pod(view, step.pod, MergePatch(body))
+
+    async def _patch_pod(self, view: SetView, pod: PodFact, patch: Patch, subresource: str = "") -> Pod:
+        key = ObjectKey(view.owner.metadata.namespace, pod.name)
+        try:
+            stored = await self._client.patch(PODS, key, patch, subresource)
+        except NotFound as error:
+            raise Conflict(f"Pod {key} is gone") from error
+        self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(view.owner))
+        return stored
+
+    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> None:
+        """Write the status, if it differs from the stored one."""
+        body = status_patch(owner.metadata, owner.status, status, self._clock.now())
+        if body is None:
+            return
+        key = _key(owner.metadata)
+        stored = await self._client.patch(IN_PLACE_SETS, key, MergePatch(body), "status")
+        self._watched.sets.note_write(key, stored.metadata.resource_version, owner=_scope(owner))
+
+    async def tell(self, owner: InPlaceSet, note: Note) -> None:
+        """Record an Event."""
+        self._teller.tell(IN_PLACE_SETS.kind, owner.metadata, note)
+
+
+def status_patch(
+    meta: Metadata, old: msgspec.Struct, new: msgspec.Struct, now: datetime
+) -> dict[str, Any] | None:
+    """Return the guarded merge patch from one status to the next; None if nothing differs."""
+    was, will = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    before = {c["type"]: c for c in was.get("conditions", [])}
+    for condition in will.get("conditions", []):
+        known = before.get(condition["type"], {})
+        same = known.get("status") == condition["status"]
+        kept = known.get("lastTransitionTime") if same else None
+        condition["lastTransitionTime"] = kept or format_time(now)
+    changed = difference(was, will)
+    if not changed:
+        return None
+    guard = {"uid": meta.uid, "resourceVersion": meta.resource_version}
+    return {"metadata": guard, "status": changed}
+
+
+def _guard(pod: PodFact) -> dict[str, Any]:
+    return {"uid": pod.uid, "resourceVersion": pod.resource_version}
+
+
+def _key(meta: Metadata) -> ObjectKey:
+    return ObjectKey(meta.namespace, meta.name)
+
+
+def _scope(owner: InPlaceSet) -> Hashable:
+    return set_scope(_key(owner.metadata))

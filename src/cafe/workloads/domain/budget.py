@@ -1,0 +1,83 @@
+"""How many pods may be unavailable, in numbers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cafe.kernel import Refusal
+from cafe.workloads.domain.facts import PodFact
+
+PERCENT = re.compile(r"(\d{1,3})%")
+
+
+def count_of(value: int | str, total: int) -> int:
+    """Return a count or a percentage of *total* as pods, rounded up and at least 1 where *total* is.
+
+    Rounding up without surge follows apps/v1 StatefulSet (KEP-961): else small sets never move.
+
+    Raises:
+        Refusal: `InvalidMaxUnavailable`; admission refuses such a value, a server without our rules may not.
+    """
+    if isinstance(value, int) and value > 0:
+        return value
+    if isinstance(value, str) and (match := PERCENT.fullmatch(value)) and 0 < int(match[1]) <= 100:
+        return -(-total * int(match[1]) // 100)
+    raise Refusal(
+        "InvalidMaxUnavailable",
+        f"strategy.maxUnavailable is {value!r}.",
+        "It is a count of at least 1 or a percentage from 1% to 100%.",
+        'Write for instance 2 or "25%".',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What availability allows at one moment.
+
+    Attributes:
+        healthy: Available pods that may be made unavailable now.
+        target: Further pods of the update revision that may be unavailable; a bad image ends here, because
+            its own sick pods use this up.
+    """
+
+    healthy: int
+    target: int
+
+
+def budget_now(
+    wanted: int, max_unavailable: int, pods: Sequence[PodFact], update_revision: str, clock: "Dwell"
+) -> Budget:
+    """Return the budget of a set of *wanted* pods; those that ended or are being deleted count as missing."""
+    live = [p for p in pods if not p.is_deleting and not p.is_over]
+    available = sum(clock.is_available(p) for p in live)
+    sick_new = sum(not clock.is_available(p) for p in live if aims_at(p, update_revision))
+    return Budget(
+        healthy=max(0, available - (wanted - max_unavailable)),
+        target=max(0, max_unavailable + len(live) - wanted - sick_new),
+    )
+
+
+def aims_at(pod: PodFact, revision: str) -> bool:
+    """Whether the pod runs *revision* or is on its way there."""
+    return (pod.state.revision if pod.state else pod.revision) == revision
+
+
+@dataclass(frozen=True, slots=True)
+class Dwell:
+    """The moment of judging, and how long a pod must have been ready to count."""
+
+    now: datetime
+    min_ready: timedelta
+
+    def is_available(self, pod: PodFact) -> bool:
+        """Whether *pod* serves."""
+        return pod.is_available(self.now, self.min_ready)
+
+    def next_change(self, pods: Sequence[PodFact]) -> timedelta | None:
+        """Return how long until the first ready pod has dwelt long enough; None if none is waiting."""
+        if not self.min_ready:
+            return None
+        ages = [self.now - p.ready_since for p in pods if p.is_ready and p.ready_since]
+        waits = [self.min_ready - age for age in ages if age < self.min_ready]
+        return min(waits, default=None)

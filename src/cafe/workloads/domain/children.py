@@ -1,0 +1,87 @@
+"""What the set of one unit looks like, rendered from the application."""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStrategy
+from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, ZONE_LABEL
+from cafe.api.shapes import LabelSelector, PodTemplate, TemplateMetadata
+from cafe.kernel import digest_of
+from cafe.workloads.domain.groups import UnitGoal
+
+NODE_LABELS: Mapping[str, str] = {UnitType.CELL: CELL_LABEL, UnitType.ZONE: ZONE_LABEL}
+"""The node label in which a unit's name stands."""
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+NOT_IN_NAMES = re.compile(r"[^a-z0-9-]")
+
+
+def child_name(app: str, unit: str) -> str:
+    """Return the name of a unit's set; an application without units has one set of its own name.
+
+    Units are label values, which may hold what a name may not: such a unit is told from its like by a digest.
+    """
+    if not unit:
+        return app
+    clean = NOT_IN_NAMES.sub("-", unit.lower())
+    return f"{app}-{clean}" if clean == unit.lower() else f"{app}-{clean}-{digest_of(unit)[:5]}"
+
+
+def render_child(app: CafeDeployment, unit: str, goal: UnitGoal) -> InPlaceSetSpec:
+    """Return the set's spec: the application's template, bound to the unit's nodes."""
+    own = {APP_LABEL: app.metadata.name} | ({UNIT_LABEL: unit} if unit else {})
+    strategy = app.spec.strategy
+    return InPlaceSetSpec(
+        replicas=goal.replicas,
+        selector=LabelSelector(
+            match_labels=app.spec.selector.match_labels | own,
+            match_expressions=app.spec.selector.match_expressions,
+        ),
+        template=render_template(app, unit, own),
+        strategy=InPlaceSetStrategy(
+            partition=goal.partition,
+            max_unavailable=strategy.max_unavailable,
+            pod_upgrade_policy=strategy.pod_upgrade_policy,
+            grace_period_seconds=strategy.grace_period_seconds,
+            paused=strategy.pause,
+        ),
+        min_ready_seconds=strategy.min_ready_seconds,
+        history_limit=app.spec.history_limit,
+    )
+
+
+def render_template(app: CafeDeployment, unit: str, own: Mapping[str, str]) -> PodTemplate:
+    """Return the template with CAFE's labels and, for a unit, its node affinity."""
+    template = app.spec.template
+    spec = template.spec
+    if unit:
+        spec = bind_to_unit(spec, NODE_LABELS[app.spec.topology.unit_type], unit)
+    metadata = TemplateMetadata(
+        labels=template.metadata.labels | dict(own), annotations=template.metadata.annotations
+    )
+    return msgspec.structs.replace(template, metadata=metadata, spec=spec)
+
+
+def bind_to_unit(spec: Mapping[str, Any], label: str, unit: str) -> dict[str, Any]:
+    """Require nodes of *unit* in **every** node selector term.
+
+    Terms are alternatives: a requirement added to only some of them would let pods out of the unit. A term
+    that says nothing matches no node (core/v1 NodeSelectorTerm), and must not begin to match some.
+    """
+    affinity = copy.deepcopy(spec.get("affinity") or {})
+    node = affinity.get("nodeAffinity") or {}
+    required = node.get(REQUIRED) or {}
+    wanted = {"key": label, "operator": "In", "values": [unit]}
+    terms = [
+        {**term, "matchExpressions": [*(term.get("matchExpressions") or []), wanted]}
+        if any(term.values())
+        else term
+        for term in required.get("nodeSelectorTerms") or []
+    ]
+    required = {**required, "nodeSelectorTerms": terms or [{"matchExpressions": [wanted]}]}
+    return {**spec, "affinity": {**affinity, "nodeAffinity": {**node, REQUIRED: required}}}

@@ -1,0 +1,131 @@
+"""What a decision knows of the world, frozen at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFact:
+    """One container as the kubelet reported it last.
+
+    Attributes:
+        image: As the pod's spec asks for it.
+        image_id: Digest of what runs; empty if nothing has run yet.
+        container_id: Changes whenever the container is started anew.
+        is_running: Whether the reported state is *running*.
+        problem: Why it waits or ended (`ImagePullBackOff`, `CrashLoopBackOff`…), else empty.
+    """
+
+    image: str
+    image_id: str = ""
+    container_id: str = ""
+    is_running: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerBefore:
+    """What ran before an image was changed; completion is judged against it."""
+
+    image_id: str
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateState:
+    """An update in place that is under way, as the pod's annotation tells it.
+
+    Attributes:
+        revision: Hash of the revision the pod is brought to.
+        since: When the gate was lowered.
+        before: Per changed container what ran before; None while the image is still withheld.
+    """
+
+    revision: str
+    since: datetime
+    before: Mapping[str, ContainerBefore] | None = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the gate has fallen but the image has not been written yet."""
+        return self.before is None
+
+
+@dataclass(frozen=True, slots=True)
+class PodFact:
+    """One pod of a set.
+
+    Attributes:
+        revision: Hash of the revision it runs or is being brought to; empty if unlabelled.
+        phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+        ready_since: When it last became Ready; None if it isn't.
+        is_gated: Whether the readiness gate is False or absent.
+        is_observed: Whether the kubelet's report covers the pod's newest generation.
+        state: An update under way.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    revision: str
+    phase: str = "Running"
+    node: str = ""
+    created_at: datetime | None = None
+    ready_since: datetime | None = None
+    is_deleting: bool = False
+    is_gated: bool = False
+    is_observed: bool = True
+    is_delete_wanted: bool = False
+    deletion_cost: int = 0
+    restarts: int = 0
+    state: UpdateState | None = None
+    containers: Mapping[str, ContainerFact] = field(default_factory=dict)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the kubelet calls it Ready and the gate agrees."""
+        return self.ready_since is not None and not self.is_gated
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good: failed or evicted pods never come back."""
+        return self.phase in {"Failed", "Succeeded"}
+
+    def is_available(self, now: datetime, min_ready: timedelta) -> bool:
+        """Whether it serves: running, ready for *min_ready*, not being changed, not being deleted.
+
+        Without *min_ready* the clocks are not compared: a node's may run ahead of ours (as in apps/v1
+        `IsPodAvailable`).
+        """
+        return (
+            self.phase == "Running"
+            and not self.is_deleting
+            and self.state is None
+            and not self.is_gated
+            and self.ready_since is not None
+            and (not min_ready or now - self.ready_since >= min_ready)
+        )
+
+    def problem(self) -> str:
+        """Say in one phrase why it isn't ready, as far as the kubelet told; empty if nothing is known."""
+        told = [f"{name}: {c.problem}" for name, c in sorted(self.containers.items()) if c.problem]
+        return ", ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFact:
+    """One stored revision of a template.
+
+    Attributes:
+        number: Rises with each release; an old revision that is used again gets a new number.
+        template: The pod template as it was.
+    """
+
+    name: str
+    hash: str
+    number: int
+    template: Mapping[str, Any]
+    uid: str = ""
+    cause: str = ""

@@ -1,0 +1,173 @@
+"""The groups of a release, counted across units: computed once, then followed."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from cafe.api.cafedeployment import GroupPlan, Plan, UnitPlan, UpgradeType
+from cafe.kernel import digest_of
+
+BETA = 0
+"""Index of the group in front; the others count from 1, with or without a Beta."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSize:
+    """One unit when a plan is made.
+
+    Attributes:
+        quota: Pods it will have.
+        updated: Pods at the revision already.
+        replicas: Pods it is asked to have now, of any revision.
+    """
+
+    name: str
+    quota: int
+    updated: int = 0
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitGoal:
+    """What a unit's set is asked for while a plan is followed."""
+
+    replicas: int
+    partition: int
+
+
+def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch_size: int) -> Plan:
+    """Cut the work into groups.
+
+    Work is every pod that is missing or not at *revision*; first deployment, scale-out and update are cut
+    alike. Beta takes exactly one pod of each unit that has work. Then each group takes *batch_size* pods,
+    one after the other from the unit with the most work left, so that units stay level: 10 pods over two
+    cells with batches of 4 become 1+1, 2+2, 2+2.
+
+    A unit that shrinks keeps as many pods above its quota as other units still lack, so that moving pods
+    from unit to unit costs no capacity; whoever follows the plan takes them away in the end.
+
+    Returns:
+        The plan with its hash, which is equal for equal arguments in every process.
+    """
+    bases = {u.name: u.updated for u in units}
+    return _cut(Plan(revision=revision, units=_planned(units, bases)), None, upgrade_type, batch_size)
+
+
+def recut(
+    old: Plan, opened: int | None, units: Sequence[UnitSize], upgrade_type: str, batch_size: int
+) -> Plan:
+    """Cut what is left of the same release anew, because batchSize, upgradeType or quotas were changed.
+
+    Groups that are open stay as they are, as far as the quotas reach: none of them is stepped over, Beta is
+    not served twice, and the last one is still to be confirmed, now under the new plan's hash.
+
+    Args:
+        old: The plan that was followed, for the same revision.
+        opened: The last group of it that is open.
+        units: As for `make_plan`.
+        upgrade_type: As for `make_plan`.
+        batch_size: As for `make_plan`.
+    """
+    bases = {u.name: u.updated for u in units} | {u.name: u.base for u in old.units}
+    planned = _planned(units, bases)
+    room = {u.name: u.quota - u.base for u in planned}
+    kept: list[GroupPlan] = []
+    for group in old.groups if opened is not None else ():
+        taken = {name: min(count, room.get(name, 0)) for name, count in group.units.items()}
+        if group.index <= (opened or 0) and any(taken.values()):
+            room |= {name: room[name] - count for name, count in taken.items() if count}
+            kept.append(GroupPlan(index=group.index, units={n: c for n, c in taken.items() if c}))
+    begun = Plan(revision=old.revision, units=planned, groups=kept)
+    return _cut(begun, opened, upgrade_type, batch_size)
+
+
+def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPlan]:
+    lacking = sum(max(0, u.quota - u.replicas) for u in units)
+    planned: list[UnitPlan] = []
+    for unit in units:
+        spare = min(lacking, max(0, unit.replicas - unit.quota))
+        lacking -= spare
+        floor = min(unit.replicas, unit.quota) + spare
+        base = min(bases[unit.name], unit.quota)
+        planned.append(UnitPlan(name=unit.name, quota=unit.quota, base=base, floor=floor))
+    return planned
+
+
+def _cut(begun: Plan, opened: int | None, upgrade_type: str, batch_size: int) -> Plan:
+    """Complete a plan behind its groups up to *opened*."""
+    left = {
+        u.name: count
+        for u in begun.units
+        if (count := u.quota - u.base - sum(g.units.get(u.name, 0) for g in begun.groups)) > 0
+    }
+    groups = list(begun.groups)
+    if left and opened is None and upgrade_type == UpgradeType.BETA:
+        groups.append(GroupPlan(index=BETA, units=dict.fromkeys(left, 1)))
+        left = {name: count - 1 for name, count in left.items() if count > 1}
+    groups += _batches([u.name for u in begun.units], left, batch_size, (opened or 0) + 1)
+    plan = msgspec.structs.replace(begun, batch_size=batch_size, upgrade_type=upgrade_type, groups=groups)
+    return msgspec.structs.replace(plan, hash=digest_of(msgspec.to_builtins(plan)))
+
+
+def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int, first: int) -> list[GroupPlan]:
+    heap = [(-left[name], place, name) for place, name in enumerate(order) if name in left]
+    heapq.heapify(heap)
+    groups: list[GroupPlan] = []
+    while heap:
+        taken: dict[str, int] = {}
+        for _ in range(batch_size):
+            if not heap:
+                break
+            count, place, name = heapq.heappop(heap)
+            taken[name] = taken.get(name, 0) + 1
+            if count < -1:
+                heapq.heappush(heap, (count + 1, place, name))
+        groups.append(GroupPlan(index=first + len(groups), units={n: taken[n] for n in order if n in taken}))
+    return groups
+
+
+def is_followed(
+    plan: Plan | None, revision: str, quotas: Mapping[str, int], upgrade_type: str, batch_size: int
+) -> bool:
+    """Say whether *plan* still is the way to go; anything that a person changed makes it void."""
+    return (
+        plan is not None
+        and plan.revision == revision
+        and {u.name: u.quota for u in plan.units} == dict(quotas)
+        and plan.upgrade_type == upgrade_type
+        and plan.batch_size == batch_size
+    )
+
+
+def settled_sizes(plan: Plan | None, asked: Mapping[str, int]) -> dict[str, int]:
+    """Return by what a spread is to break ties: the plan's quotas, or without them what sets are *asked* for.
+
+    Neither readiness nor, in mid-release, what sets are asked for will do: both change while the plan is
+    followed, the remainder would move to another unit, and the plan would be void.
+    """
+    return dict(asked) | ({u.name: u.quota for u in plan.units} if plan else {})
+
+
+def goals(plan: Plan, opened: int | None) -> dict[str, UnitGoal]:
+    """Return what each unit is asked for once group *opened* and all before it are open; None opens none."""
+    partitions = {u.name: u.base for u in plan.units}
+    for group in plan.groups:
+        if opened is not None and group.index <= opened:
+            for name, count in group.units.items():
+                partitions[name] += count
+    return {
+        u.name: UnitGoal(replicas=max(u.floor, partitions[u.name]), partition=partitions[u.name])
+        for u in plan.units
+    }
+
+
+def group_after(plan: Plan, index: int | None) -> int | None:
+    """Return the index of the group after *index*, the first one for None, or None after the last."""
+    return next((g.index for g in plan.groups if index is None or g.index > index), None)
+
+
+def group_name(index: int) -> str:
+    """Return how people call a group."""
+    return "Beta" if index == BETA else f"group {index}"

@@ -1,0 +1,80 @@
+"""What a new pod of a set looks like."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cafe.api.inplaceset import InPlaceSet
+from cafe.api.names import API_VERSION, REVISION_LABEL, UPDATE_GATE
+from cafe.workloads.domain.facts import ContainerBefore, RevisionFact, UpdateState
+from cafe.workloads.domain.scaling import Creation
+
+
+def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) -> dict[str, Any]:
+    """Return the pod to create: the revision's template, owned, labelled, with the readiness gate.
+
+    The gate is injected here because it cannot be added to a living pod.
+    """
+    template = revision.template
+    meta = template.get("metadata") or {}
+    spec = dict(template.get("spec") or {})
+    gates = [g for g in spec.get("readinessGates") or [] if g.get("conditionType") != UPDATE_GATE]
+    spec["readinessGates"] = [*gates, {"conditionType": UPDATE_GATE}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": creation.name,
+            "namespace": owner.metadata.namespace,
+            "labels": {**(meta.get("labels") or {}), REVISION_LABEL: revision.hash},
+            "annotations": dict(meta.get("annotations") or {}),
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "spec": spec,
+    }
+
+
+def owner_reference(owner: InPlaceSet) -> dict[str, Any]:
+    """Return the reference by which a pod or revision belongs to *owner*."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "InPlaceSet",
+        "name": owner.metadata.name,
+        "uid": owner.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def write_state(state: UpdateState) -> str:
+    """Return an update's state as its annotation holds it."""
+    content: dict[str, Any] = {"revision": state.revision, "since": state.since.isoformat()}
+    if state.before is not None:
+        content["before"] = {
+            name: {"imageID": was.image_id, "containerID": was.container_id}
+            for name, was in state.before.items()
+        }
+    return json.dumps(content, separators=(",", ":"), sort_keys=True)
+
+
+def read_state(text: str | None) -> UpdateState | None:
+    """Read an update's state from its annotation.
+
+    A person may have corrupted it. What can't be read counts as an update begun at the epoch towards no
+    revision: the pod is out of traffic, and the next pass either begins its update anew or gives it back.
+    """
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+        before: Mapping[str, Any] | None = content.get("before")
+        return UpdateState(
+            revision=str(content["revision"]),
+            since=datetime.fromisoformat(content["since"]).astimezone(UTC),
+            before=None
+            if before is None
+            else {n: ContainerBefore(str(w["imageID"]), str(w["containerID"])) for n, w in before.items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return UpdateState(revision="", since=datetime(1970, 1, 1, tzinfo=UTC))

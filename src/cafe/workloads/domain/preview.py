@@ -1,0 +1,88 @@
+"""What a release would do, worked out before anybody writes anything; by the rules of the controller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment, Plan, UnitType
+from cafe.api.inplaceset import PodUpgradePolicy
+from cafe.placement.contract import Spread
+from cafe.workloads.domain.children import render_child
+from cafe.workloads.domain.groups import UnitGoal, UnitSize, make_plan
+from cafe.workloads.domain.revisions import hash_of
+from cafe.workloads.domain.templates import Recreate, change_between
+
+
+@dataclass(frozen=True, slots=True)
+class UnitNow:
+    """One unit's pods at present.
+
+    Attributes:
+        replicas: Pods its set is asked for.
+        ready: Pods that are ready.
+        by_revision: Pods per revision hash of the unit's set.
+    """
+
+    replicas: int = 0
+    ready: int = 0
+    by_revision: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The plan, and the paths for which pods would be replaced; empty if they stay."""
+
+    plan: Plan
+    recreated_because: tuple[str, ...]
+    is_refused: bool
+
+
+def look_ahead(
+    now: CafeDeployment, wanted: CafeDeployment, units: Mapping[str, UnitNow], spread: Spread
+) -> Outlook:
+    """Return what happens if *now* is replaced by *wanted*.
+
+    Args:
+        now: As stored.
+        wanted: As it would be stored.
+        units: Present pods; units without a set may be missing.
+        spread: The rule of placement.
+
+    Raises:
+        cafe.kernel.Refusal: The controller would refuse it.
+    """
+    topology = wanted.spec.topology
+    names = [""] if topology.unit_type is UnitType.NONE else topology.values
+    quotas = spread(wanted.spec.replicas, names, topology.unit_replicas, _ties(now, units))
+    strategy = wanted.spec.strategy
+    sizes = [_size(wanted, name, quotas[name], units.get(name, UnitNow())) for name in names]
+    revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
+    way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
+    paths = way.paths if isinstance(way, Recreate) else ()
+    if not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):
+        paths = ("strategy.podUpgradePolicy",)
+    return Outlook(
+        plan=make_plan(revision, sizes, strategy.upgrade_type, strategy.batch_size),
+        recreated_because=paths,
+        is_refused=bool(paths) and strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
+    )
+
+
+def _is_same(now: CafeDeployment, wanted: CafeDeployment) -> bool:
+    return now.spec.template == wanted.spec.template
+
+
+def _ties(now: CafeDeployment, units: Mapping[str, UnitNow]) -> dict[str, int]:
+    """Say who gets a remainder: as in the controller, whoever had it in the plan that is followed."""
+    has = {name: unit.ready for name, unit in units.items()}
+    if now.status.plan is not None:
+        has |= {unit.name: unit.quota for unit in now.status.plan.units}
+    return has
+
+
+def _size(wanted: CafeDeployment, name: str, quota: int, unit: UnitNow) -> UnitSize:
+    """Count the pods that run the wanted template already: on the way back to an old revision most do."""
+    child = render_child(wanted, name, UnitGoal(replicas=0, partition=0))
+    revision = hash_of(msgspec.to_builtins(child.template), 0)
+    return UnitSize(name, quota, (unit.by_revision or {}).get(revision, 0), unit.replicas)

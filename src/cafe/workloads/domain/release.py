@@ -1,0 +1,343 @@
+"""How a CafeDeployment's release goes on: which sets are asked for what, which group opens, who waits.
+
+Sets follow the *stored* status, never the one being decided: a group is opened by writing `currentGroup`,
+and only the next pass, which reads it back, raises the partitions. A controller that dies between any two
+writes therefore goes on where it was, with the same plan.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan
+from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStatus
+from cafe.api.names import CONFIRM_ANNOTATION
+from cafe.kernel import Refusal
+from cafe.workloads.domain.children import child_name, render_child
+from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
+from cafe.workloads.domain.groups import (
+    UnitGoal,
+    UnitSize,
+    goals,
+    group_after,
+    group_name,
+    is_followed,
+    make_plan,
+    recut,
+)
+from cafe.workloads.domain.releasestatus import Course, release_status
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """One unit and its set.
+
+    Attributes:
+        unit: Name; empty for an application without units.
+        revision: Hash of the application revision whose template the set carries.
+        spec: The set's spec; None if the set doesn't exist.
+        is_observed: Whether the set's status speaks of its newest spec.
+    """
+
+    unit: str
+    revision: str = ""
+    spec: InPlaceSetSpec | None = None
+    status: InPlaceSetStatus = field(default_factory=InPlaceSetStatus)
+    is_observed: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """Everything that a pass over one CafeDeployment decides from.
+
+    Attributes:
+        revision: Hash of the template's revision.
+        quotas: Pods per unit, or why they cannot be had.
+        units: The wanted units, in the user's order, whether their sets exist or not.
+        retired: Sets of units that are no longer wanted.
+    """
+
+    app: CafeDeployment
+    revision: str
+    quotas: Mapping[str, int] | Refusal
+    units: Sequence[UnitFact]
+    retired: Sequence[UnitFact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSet:
+    """Create the set of a unit."""
+
+    unit: str
+    name: str
+    spec: InPlaceSetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Bring an existing set to *spec*, whose template is the application's at *revision*."""
+
+    unit: str
+    name: str
+    spec: InPlaceSetSpec
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropSet:
+    """Delete the empty set of a retired unit."""
+
+    name: str
+
+
+SetAction = MakeSet | ChangeSet | DropSet
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened, for an Event."""
+
+    reason: str
+    message: str
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write, in this order: *announce*, status, *clear*, sets; then tell *notes*.
+
+    Attributes:
+        announce: Whether the confirm annotation is set to `false` before the status says that a group waits.
+        clear: Whether a confirmation that was judged is removed after the status kept its outcome.
+    """
+
+    status: CafeDeploymentStatus
+    sets: tuple[SetAction, ...] = ()
+    notes: tuple[Note, ...] = ()
+    announce: bool = False
+    clear: bool = False
+
+
+def decide_release(view: ReleaseView) -> Decision:
+    """Take one step of the release."""
+    said = view.app.metadata.annotations.get(CONFIRM_ANNOTATION)
+    if isinstance(view.quotas, Refusal):
+        return _refuse(view, view.quotas, said)
+    spec, stored = view.app.spec, view.app.status
+    plan = stored.plan
+    followed = is_followed(
+        plan, view.revision, view.quotas, spec.strategy.upgrade_type, spec.strategy.batch_size
+    )
+    if plan is None or not followed:
+        return _prepare(view, view.quotas, said)
+    course = _course(view, plan)
+    standing = Standing(stored.waiting, course.waiting_group, plan.hash, stored.confirmed_group)
+    verdict = judge(said, standing)
+    if isinstance(verdict, Accepted):
+        course = msgspec.structs.replace(course, confirmed=verdict.group, waiting_group=None)
+    wanted = _wanted(view, plan, course)
+    course, notes = _advance(course, spec.strategy.pause)
+    notes += _verdict_notes(verdict)
+    if course.is_complete and stored.phase not in {"", "Complete"}:
+        notes.append(Note("Released", f"Revision {view.revision} runs in all {spec.replicas} pods"))
+    return Decision(
+        status=release_status(view.app, view.revision, course, [u.status for u in view.units]),
+        sets=(*_follow(view, wanted), *_retire(view, course)),
+        notes=tuple(notes),
+        announce=course.waiting_group is not None and said != NOT_CONFIRMED,
+        clear=course.waiting_group is None and said is not None,
+    )
+
+
+def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
+    """Change nothing that runs, and say why."""
+    stored = view.app.status
+    course = _held_course(view, refusal=refusal)
+    status = release_status(view.app, view.revision, course, [u.status for u in view.units])
+    old = view.app.status.waiting
+    is_news = old is None or old.message != status_message(status)
+    notes = [Note(refusal.code, str(refusal), is_warning=True)] if is_news else []
+    notes += _verdict_notes(judge(said, Standing(stored.waiting, None, course.plan_hash, course.confirmed)))
+    return Decision(status, notes=tuple(notes), clear=said is not None)
+
+
+def status_message(status: CafeDeploymentStatus) -> str:
+    """Return what a status says is waited for."""
+    return status.waiting.message if status.waiting else ""
+
+
+def _held_course(view: ReleaseView, refusal: Refusal | None = None) -> Course:
+    """Return the course while no plan can be followed: what was opened stays open, nothing goes on."""
+    stored = view.app.status
+    is_same = stored.plan is not None and stored.plan.revision == view.revision
+    return Course(
+        plan=stored.plan,
+        units=_unit_facts(view, stored.plan) if stored.plan and is_same else {},
+        current=stored.current_group,
+        confirmed=stored.confirmed_group,
+        is_paused=view.app.spec.strategy.pause,
+        is_preparing=refusal is None,
+        refusal=refusal,
+    )
+
+
+def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> Decision:
+    """Have every unit's set carry the template, with nothing opened; then make the plan.
+
+    How many pods run the revision already is only known once each set has reported on the new template: on
+    the way back to an old revision most do, and the plan must not touch them.
+    """
+    held = {
+        u.unit: UnitGoal(
+            replicas=u.spec.replicas if u.spec else 0,
+            partition=u.spec.strategy.partition if u.spec and u.revision == view.revision else 0,
+        )
+        for u in view.units
+    }
+    sets = _follow(view, held)
+    notes: list[Note] = []
+    course = _held_course(view)
+    if not sets and all(u.is_observed and u.revision == view.revision for u in view.units):
+        sizes = [
+            UnitSize(u.unit, quotas[u.unit], u.status.updated_replicas, held[u.unit].replicas)
+            for u in view.units
+        ]
+        course = _planned_course(view, sizes)
+        if course.plan:
+            notes.append(Note("Planned", f"Plan {course.plan_hash}: {_told(course.plan)}"))
+    if said is not None:
+        notes += _verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
+    status = release_status(view.app, view.revision, course, [u.status for u in view.units])
+    return Decision(status, tuple(sets), tuple(notes), clear=said is not None)
+
+
+def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
+    """Make the plan, and say where it stands.
+
+    A release that was never whole is cut anew behind its open groups: were it planned from the start, an
+    edit of batchSize, or an autoscaler, would open the next group unconfirmed or step over a sick one. Going
+    back or scaling out a whole release may not wait for pods that are sick for reasons of their own.
+    """
+    strategy, stored = view.app.spec.strategy, view.app.status
+    old = stored.plan
+    if (
+        old is not None
+        and old.revision == view.revision
+        and (
+            {u.name: u.quota for u in old.units} == {u.name: u.quota for u in sizes}
+            or stored.current_revision != view.revision
+        )
+    ):
+        plan = recut(old, stored.current_group, sizes, strategy.upgrade_type, strategy.batch_size)
+        course = Course(plan=plan, current=stored.current_group, confirmed=stored.confirmed_group)
+    else:
+        plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size)
+        course = Course(plan=plan)
+    return msgspec.structs.replace(course, units=_unit_facts(view, plan), is_paused=strategy.pause)
+
+
+def _told(plan: Plan) -> str:
+    """Write a plan in one line."""
+    if not plan.groups:
+        return "nothing to update"
+    return "; ".join(
+        f"{group_name(g.index)} {'+'.join(str(n) for n in g.units.values())}" for g in plan.groups
+    )
+
+
+def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[InPlaceSetStatus, bool]]:
+    """Return each planned unit's status and whether it can be believed for the plan's revision."""
+    by_unit = {u.unit: u for u in view.units}
+    return {
+        p.name: (
+            by_unit[p.name].status,
+            by_unit[p.name].is_observed and by_unit[p.name].revision == plan.revision,
+        )
+        for p in plan.units
+        if p.name in by_unit
+    }
+
+
+def _course(view: ReleaseView, plan: Plan) -> Course:
+    """Work out where the followed plan stands."""
+    stored = view.app.status
+    course = Course(
+        plan=plan,
+        units=_unit_facts(view, plan),
+        current=stored.current_group,
+        confirmed=stored.confirmed_group,
+        is_paused=view.app.spec.strategy.pause,
+    )
+    waits = (
+        course.is_current_done
+        and course.current is not None
+        and group_after(plan, course.current) is not None
+        and view.app.spec.strategy.need_waiting_for_confirm
+        and (course.confirmed is None or course.confirmed < course.current)
+    )
+    return msgspec.structs.replace(course, waiting_group=course.current if waits else None)
+
+
+def _wanted(view: ReleaseView, plan: Plan, course: Course) -> dict[str, UnitGoal]:
+    """Return each unit's goal. A unit that shrinks does so once those that grow serve in its stead.
+
+    Once it has shrunk it stays so, whichever pod falls sick later.
+    """
+    stored = view.app.status.current_group
+    is_grown = group_after(plan, stored) is None and course.is_current_done
+    asked = {u.unit: u.spec.replicas for u in view.units if u.spec}
+    wanted = goals(plan, stored)
+    for unit in plan.units:
+        if is_grown or asked.get(unit.name, 0) <= unit.quota:
+            goal = wanted[unit.name]
+            wanted[unit.name] = UnitGoal(min(goal.replicas, unit.quota), goal.partition)
+    return wanted
+
+
+def _advance(course: Course, is_paused: bool) -> tuple[Course, list[Note]]:  # noqa: FBT001 -- one caller, named there
+    """Open the next group if nothing speaks against it."""
+    if course.plan is None or is_paused or not course.is_current_done or course.waiting_group is not None:
+        return course, []
+    following = group_after(course.plan, course.current)
+    if following is None:
+        return course, []
+    note = Note("GroupOpened", f"{group_name(following)} of plan {course.plan.hash} may be updated")
+    return msgspec.structs.replace(course, current=following), [note]
+
+
+def _verdict_notes(verdict: Accepted | Ignored | None) -> list[Note]:
+    if isinstance(verdict, Accepted):
+        return [Note("GroupConfirmed", f"{group_name(verdict.group)} was confirmed")]
+    if isinstance(verdict, Ignored):
+        return [Note(verdict.reason, verdict.message, is_warning=True)]
+    return []
+
+
+def _follow(view: ReleaseView, wanted: Mapping[str, UnitGoal]) -> list[SetAction]:
+    """Return what brings each unit's set to its goal."""
+    actions: list[SetAction] = []
+    for fact in view.units:
+        spec = render_child(view.app, fact.unit, wanted[fact.unit])
+        if fact.spec is None:
+            actions.append(MakeSet(fact.unit, child_name(view.app.metadata.name, fact.unit), spec))
+        elif fact.spec != spec or fact.revision != view.revision:
+            actions.append(ChangeSet(fact.unit, fact.name, spec, view.revision))
+    return actions
+
+
+def _retire(view: ReleaseView, course: Course) -> list[SetAction]:
+    """Empty the sets of units that left the topology, but only once the others serve in their stead."""
+    if not course.is_complete:
+        return []
+    actions: list[SetAction] = []
+    for fact in view.retired:
+        if fact.spec is None:
+            continue
+        if fact.spec.replicas:
+            empty = msgspec.structs.replace(fact.spec, replicas=0)
+            actions.append(ChangeSet(fact.unit, fact.name, empty, fact.revision))
+        elif fact.is_observed and fact.status.replicas == 0:
+            actions.append(DropSet(fact.name))
+    return actions

@@ -1,0 +1,249 @@
+"""What a CafeDeployment says of its release: who waits for what, and why."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+
+from cafe.api.cafedeployment import (
+    CafeDeployment,
+    CafeDeploymentStatus,
+    GroupStatus,
+    Plan,
+    UnitStatus,
+    Waiting,
+)
+from cafe.api.inplaceset import InPlaceSetStatus
+from cafe.api.shapes import Condition
+from cafe.kernel import Refusal
+from cafe.workloads.domain.confirming import WAITING
+from cafe.workloads.domain.groups import BETA, goals, group_after, group_name
+from cafe.workloads.domain.setstatus import selector_text
+
+Believed = Mapping[str, tuple[InPlaceSetStatus, bool]]
+"""Per unit: its set's status, and whether it speaks of the newest spec and the plan's revision."""
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """Where a release stands at one pass.
+
+    Attributes:
+        current: The last group that is open.
+        waiting_group: The group that is done and waits for a confirmation.
+        is_preparing: Whether *plan* is void and the next one is not made yet.
+    """
+
+    plan: Plan | None = None
+    units: Believed = field(default_factory=dict)
+    current: int | None = None
+    confirmed: int | None = None
+    waiting_group: int | None = None
+    is_paused: bool = False
+    is_preparing: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def plan_hash(self) -> str:
+        """Return the plan's hash; empty without a plan."""
+        return self.plan.hash if self.plan else ""
+
+    @property
+    def is_current_done(self) -> bool:
+        """Whether every pod of all open groups is updated and available."""
+        if self.plan is None:
+            return False
+        if self.current is None:
+            return all(believed for _, believed in self.units.values())
+        wanted = goals(self.plan, self.current)
+        return all(
+            believed and status.updated_available_replicas >= wanted[name].partition
+            for name, (status, believed) in self.units.items()
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do: strict, every unit has exactly its pods, all new and available."""
+        if self.plan is None or self.refusal or self.is_preparing:
+            return False
+        if group_after(self.plan, self.current) is not None:
+            return False
+        quotas = {u.name: u.quota for u in self.plan.units}
+        return all(
+            believed and status.updated_available_replicas == status.replicas == quotas[name]
+            for name, (status, believed) in self.units.items()
+        )
+
+    @property
+    def phase(self) -> str:
+        """Return the release's state in one word."""
+        if self.refusal:
+            return "Refused"
+        if self.is_complete:
+            return "Complete"
+        if self.is_paused:
+            return "Paused"
+        return "WaitingForConfirm" if self.waiting_group is not None else "Progressing"
+
+
+def release_status(
+    app: CafeDeployment, revision: str, course: Course, sets: Sequence[InPlaceSetStatus]
+) -> CafeDeploymentStatus:
+    """Return the status; equal worlds give equal statuses, so nothing flaps."""
+    plan = course.plan
+    waiting = _waiting(app, course)
+    return CafeDeploymentStatus(
+        observed_generation=app.metadata.generation,
+        phase=course.phase,
+        progress=_progress(course),
+        replicas=sum(s.replicas for s in sets),
+        ready_replicas=sum(s.ready_replicas for s in sets),
+        available_replicas=sum(s.available_replicas for s in sets),
+        updated_replicas=sum(s.updated_replicas for s, ok in course.units.values() if ok),
+        updated_available_replicas=sum(s.updated_available_replicas for s, ok in course.units.values() if ok),
+        current_revision=revision if course.is_complete else app.status.current_revision,
+        update_revision=revision,
+        collision_count=app.status.collision_count,
+        label_selector=selector_text(app.spec.selector),
+        plan=plan,
+        current_group=course.current,
+        confirmed_group=course.confirmed,
+        waiting=waiting,
+        groups=_groups(course),
+        units=_units(course),
+        conditions=_conditions(app, course, waiting),
+    )
+
+
+def _progress(course: Course) -> str:
+    if course.is_complete:
+        return "done"
+    if course.is_preparing or course.plan is None or course.current is None or not course.plan.groups:
+        return "-"
+    last = course.plan.groups[-1].index
+    return "Beta" if course.current == BETA else f"{course.current}/{last}"
+
+
+def _waiting(app: CafeDeployment, course: Course) -> Waiting | None:
+    if course.refusal:
+        return Waiting(reason=course.refusal.code, message=str(course.refusal))
+    if course.is_complete:
+        return None
+    if course.plan is None or course.is_preparing:
+        return Waiting(reason="Preparing", message="The sets of the units take over the template")
+    if course.is_paused:
+        reason, message = "Paused", f"Paused; go on with: cafe app resume {app.metadata.name}"
+    elif course.waiting_group is not None:
+        group = "beta" if course.waiting_group == BETA else str(course.waiting_group)
+        reason, message = (
+            WAITING,
+            (
+                f"{group_name(course.waiting_group)} is done; confirm with: cafe app confirm "
+                f"{app.metadata.name} --group {group} --plan {course.plan_hash}"
+            ),
+        )
+    else:
+        reason, message = "WaitingForPods", _pods_message(course)
+    group_index = course.waiting_group if course.waiting_group is not None else course.current
+    return Waiting(
+        reason=reason,
+        message=message,
+        group=group_index,
+        revision=course.plan.revision,
+        plan_hash=course.plan.hash,
+    )
+
+
+def _pods_message(course: Course) -> str:
+    told = [f"{u.name}: {u.message}" if u.name else u.message for u in _units(course) if u.message]
+    return "; ".join(told) or "Pods are on their way"
+
+
+def _groups(course: Course) -> list[GroupStatus]:
+    if course.plan is None:
+        return []
+    left = {
+        u.name: max(0, course.units[u.name][0].updated_available_replicas - u.base)
+        if course.units[u.name][1]
+        else 0
+        for u in course.plan.units
+        if u.name in course.units
+    }
+    told: list[GroupStatus] = []
+    for group in course.plan.groups:
+        done = 0
+        for name, count in group.units.items():
+            taken = min(count, left.get(name, 0))
+            left[name] = left.get(name, 0) - taken
+            done += taken
+        total = sum(group.units.values())
+        told.append(
+            GroupStatus(
+                index=group.index,
+                state=_group_state(course, group.index, done, total),
+                done=done,
+                total=total,
+            )
+        )
+    return told
+
+
+def _group_state(course: Course, index: int, done: int, total: int) -> str:
+    if course.current is None or index > course.current:
+        return "Pending"
+    if done < total:
+        return "Updating"
+    return "WaitingForConfirm" if index == course.waiting_group else "Done"
+
+
+def _units(course: Course) -> list[UnitStatus]:
+    if course.plan is None:
+        return []
+    wanted = goals(course.plan, course.current)
+    told: list[UnitStatus] = []
+    for unit in course.plan.units:
+        if unit.name not in course.units:
+            continue
+        status, believed = course.units[unit.name]
+        lacks = not believed or status.updated_available_replicas < wanted[unit.name].partition
+        reason, message = _unit_why(status) if lacks or status.replicas != unit.quota else ("", "")
+        told.append(
+            UnitStatus(
+                name=unit.name,
+                desired=unit.quota,
+                partition=wanted[unit.name].partition,
+                replicas=status.replicas,
+                updated=status.updated_replicas if believed else 0,
+                available=status.available_replicas,
+                updated_available=status.updated_available_replicas if believed else 0,
+                reason=reason if lacks else "",
+                message=message if lacks else "",
+            )
+        )
+    return told
+
+
+def _unit_why(status: InPlaceSetStatus) -> tuple[str, str]:
+    for condition in status.conditions:
+        if condition.type == "Progressing":
+            return condition.reason, condition.message
+    return "Starting", "The set has not reported yet"
+
+
+def _conditions(app: CafeDeployment, course: Course, waiting: Waiting | None) -> list[Condition]:
+    generation = app.metadata.generation
+    refusal = course.refusal
+    return [
+        Condition(
+            type="Accepted",
+            status="False" if refusal else "True",
+            reason=refusal.code if refusal else "Valid",
+            message=str(refusal) if refusal else "The spec can be followed",
+            observed_generation=generation,
+        ),
+        Condition(
+            type="Progressing",
+            status="False" if refusal or course.is_paused else "True",
+            reason=waiting.reason if waiting else "Complete",
+            message=waiting.message if waiting else "The revision runs in all pods",
+            observed_generation=generation,
+        ),
+    ]

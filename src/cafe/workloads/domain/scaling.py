@@ -1,0 +1,185 @@
+"""Which pods of a set are made and which are deleted."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cafe.kernel.entropy import NAME_ALPHABET
+from cafe.workloads.domain.budget import Budget, Dwell, aims_at
+from cafe.workloads.domain.facts import PodFact
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SUFFIX_LENGTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SetGoal:
+    """What a set should look like.
+
+    Attributes:
+        uid: Of the set; part of what names its pods.
+        partition: Pods that should run *update_revision*.
+        current_revision: Hash of the revision the others keep.
+    """
+
+    name: str
+    uid: str
+    replicas: int
+    partition: int
+    max_unavailable: int
+    update_revision: str
+    current_revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A pod to make: its name is a pure function of what was seen, so a repeated create meets itself."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A pod to delete, and why."""
+
+    pod: PodFact
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What to make and delete now; both empty if the number is right."""
+
+    create: tuple[Creation, ...] = ()
+    delete: tuple[Deletion, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.delete)
+
+
+def nobody(_name: str) -> bool:
+    """Say that no other pod has the name."""
+    return False
+
+
+def decide_scale(
+    goal: SetGoal,
+    pods: Sequence[PodFact],
+    budget: Budget,
+    dwell: Dwell,
+    is_taken: Callable[[str], bool] = nobody,
+) -> Scale:
+    """Bring the number of pods to `replicas`.
+
+    Pods that ended (failed, evicted) and pods marked for deletion are deleted first, the latter within the
+    budget unless they serve nobody. What then lacks is made: at the update revision until the partition is
+    full, so that a pod lost from an open group comes back as a member of that group, and one lost from a
+    waiting group comes back as it was.
+
+    Args:
+        goal: What the set should look like.
+        pods: All pods of the set, those being deleted included: their names are not free yet.
+        budget: What availability allows now.
+        dwell: The moment of judging.
+        is_taken: Whether another pod of the namespace has a name. A pod that left the set (its labels were
+            changed) keeps its name, and the set, which sees what it saw before that pod was made, would
+            choose it again.
+    """
+    live = [p for p in pods if not p.is_deleting]
+    gone = [Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
+    rest = [p for p in live if not p.is_over]
+    gone += _asked_for(rest, budget, dwell)
+    leaving = {d.pod.uid for d in gone}
+    staying = [p for p in rest if p.uid not in leaving]
+    if len(staying) > goal.replicas:
+        # A ready pod that has not dwelt long enough serves nobody yet: it goes before any that does.
+        ranked = sorted(deletion_order(staying), key=dwell.is_available)
+        surplus = ranked[: len(staying) - goal.replicas]
+        return Scale(delete=(*gone, *(Deletion(p, "replicas was lowered") for p in surplus)))
+    # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
+    missing = goal.replicas - len(staying)
+    updated = sum(aims_at(p, goal.update_revision) for p in staying)
+    fresh = max(0, min(missing, goal.partition - updated))
+    revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
+    names = fresh_names(goal, pods, is_taken)
+    return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
+
+
+def _asked_for(pods: Sequence[PodFact], budget: Budget, dwell: Dwell) -> list[Deletion]:
+    """Return the pods marked for deletion that may go now: idle ones freely, serving ones by the budget."""
+    wanted = sorted((p for p in pods if p.is_delete_wanted), key=lambda p: p.name)
+    idle = [p for p in wanted if not dwell.is_available(p)]
+    serving = [p for p in wanted if dwell.is_available(p)]
+    return [Deletion(p, "its replacement was asked for") for p in (*idle, *serving[: budget.healthy])]
+
+
+def deletion_order(pods: Sequence[PodFact]) -> list[PodFact]:
+    """Rank pods for deletion, first to go first.
+
+    As the ReplicaSet controller does (k8s `ActivePodsWithRanks`): unassigned, Pending, Unknown, not ready,
+    lowest deletion cost, most crowded node, shortest ready, most restarts, newest.
+    """
+    crowd = Counter(p.node for p in pods if p.node)
+    phases = {"Pending": 0, "Unknown": 1}
+
+    def rank(pod: PodFact) -> tuple[object, ...]:
+        return (
+            bool(pod.node),
+            phases.get(pod.phase, 2),
+            pod.is_ready,
+            pod.deletion_cost,
+            -crowd[pod.node],
+            -_seconds(pod.ready_since),
+            -pod.restarts,
+            -_seconds(pod.created_at),
+            pod.name,
+        )
+
+    return sorted(pods, key=rank)
+
+
+def _seconds(moment: datetime | None) -> float:
+    return ((moment or EPOCH) - EPOCH).total_seconds()
+
+
+def fresh_names(
+    goal: SetGoal, pods: Sequence[PodFact], is_taken: Callable[[str], bool] = nobody
+) -> Iterator[str]:
+    """Yield names for new pods, none of them taken, the same ones for the same view of the world.
+
+    A create whose answer was lost is repeated under the same name and refused as existing, instead of
+    doubling the pod (reliability rule 1: names are deterministic).
+    """
+    seen = hashlib.sha256(goal.uid.encode())
+    for uid in sorted(p.uid for p in pods):
+        seen.update(uid.encode())
+    used = {p.name for p in pods}
+    number = 0
+    while True:
+        draw = seen.copy()
+        draw.update(str(number).encode())
+        number += 1
+        name = f"{goal.name}-{_suffix(draw.digest())}"
+        if name not in used and not is_taken(name):
+            used.add(name)
+            yield name
+
+
+def _suffix(digest: bytes) -> str:
+    return "".join(NAME_ALPHABET[byte % len(NAME_ALPHABET)] for byte in digest[:SUFFIX_LENGTH])
+
+
+def slow_start(count: int) -> Iterator[int]:
+    """Yield batch sizes 1, 2, 4… that add up to *count*.
+
+    A create that must fail (quota, a bad template) then fails once, not a thousand times.
+    """
+    size = 1
+    while count > 0:
+        batch = min(size, count)
+        yield batch
+        count -= batch
+        size *= 2

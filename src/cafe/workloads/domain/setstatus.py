@@ -1,0 +1,77 @@
+"""What an InPlaceSet says of itself."""
+
+from collections.abc import Sequence
+
+from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
+from cafe.api.shapes import Condition, LabelSelector
+from cafe.workloads.domain.budget import Dwell, aims_at
+from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.updating import Progress
+
+
+def set_status(
+    owner: InPlaceSet, goal: SetGoal, pods: Sequence[PodFact], progress: Progress, dwell: Dwell
+) -> InPlaceSetStatus:
+    """Return the status for what was seen; equal worlds give equal statuses, so nothing flaps."""
+    live = [p for p in pods if not p.is_deleting and not p.is_over]
+    available = [p for p in live if dwell.is_available(p)]
+    new = [p for p in live if p.revision == goal.update_revision and not _is_withheld(p)]
+    new_available = [p for p in available if aims_at(p, goal.update_revision)]
+    is_done = len(new_available) >= goal.replicas == len(live)
+    return InPlaceSetStatus(
+        observed_generation=owner.metadata.generation,
+        replicas=len(live),
+        ready_replicas=sum(p.is_ready for p in live),
+        available_replicas=len(available),
+        updated_replicas=len(new),
+        updated_available_replicas=len(new_available),
+        current_revision=goal.update_revision if is_done else goal.current_revision,
+        update_revision=goal.update_revision,
+        collision_count=owner.status.collision_count,
+        label_selector=selector_text(owner.spec.selector),
+        conditions=[_progressing(owner, progress), _available(owner, goal, len(available))],
+    )
+
+
+def _is_withheld(pod: PodFact) -> bool:
+    return pod.state is not None and pod.state.is_withheld
+
+
+def _progressing(owner: InPlaceSet, progress: Progress) -> Condition:
+    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate", "InvalidMaxUnavailable"}
+    return Condition(
+        type="Progressing",
+        status="False" if stuck else "True",
+        reason=progress.reason,
+        message=progress.message,
+        observed_generation=owner.metadata.generation,
+    )
+
+
+def _available(owner: InPlaceSet, goal: SetGoal, available: int) -> Condition:
+    floor = max(0, goal.replicas - goal.max_unavailable)
+    enough = available >= floor
+    return Condition(
+        type="Available",
+        status="True" if enough else "False",
+        reason="MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable",
+        message=f"{available} pods are available, at least {floor} are wanted",
+        observed_generation=owner.metadata.generation,
+    )
+
+
+def selector_text(selector: LabelSelector) -> str:
+    """Write a selector as kubectl takes it with `-l`."""
+    parts = [f"{k}={v}" for k, v in sorted(selector.match_labels.items())]
+    for rule in selector.match_expressions:
+        values = f"({','.join(rule.values)})"
+        parts.append(
+            {
+                "In": f"{rule.key} in {values}",
+                "NotIn": f"{rule.key} notin {values}",
+                "Exists": rule.key,
+                "DoesNotExist": f"!{rule.key}",
+            }[rule.operator]
+        )
+    return ",".join(parts)

@@ -1,0 +1,70 @@
+"""Whether the way from one pod template to another can be gone without replacing the pod.
+
+Only what the API server lets change on a living pod counts: container images, labels, annotations.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Template = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """The change can be made in the living pod. None as a value removes the label or annotation."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recreate:
+    """The change needs a new pod, because of *paths*: at least one, sorted, as a person would write them."""
+
+    paths: tuple[str, ...]
+
+
+def change_between(old: Template, new: Template) -> InPlace | Recreate:
+    """Say how a pod of template *old* becomes one of template *new*."""
+    old_spec, new_spec = old.get("spec") or {}, new.get("spec") or {}
+    images, paths = _containers(old_spec.get("containers") or [], new_spec.get("containers") or [])
+    paths += [
+        f"spec.{key}"
+        for key in sorted((old_spec.keys() | new_spec.keys()) - {"containers"})
+        if old_spec.get(key) != new_spec.get(key)
+    ]
+    if paths:
+        return Recreate(tuple(sorted(paths)))
+    old_meta, new_meta = old.get("metadata") or {}, new.get("metadata") or {}
+    return InPlace(
+        images,
+        _moved(old_meta.get("labels") or {}, new_meta.get("labels") or {}),
+        _moved(old_meta.get("annotations") or {}, new_meta.get("annotations") or {}),
+    )
+
+
+def _containers(
+    old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the images that change, and the paths that need a new pod."""
+    old_names, new_names = [c.get("name") for c in old], [c.get("name") for c in new]
+    if old_names != new_names:
+        return {}, ["spec.containers"]
+    images: dict[str, str] = {}
+    paths: list[str] = []
+    for was, will in zip(old, new, strict=True):
+        for key in sorted(was.keys() | will.keys()):
+            if was.get(key) == will.get(key):
+                continue
+            if key == "image" and will.get("image"):
+                images[will["name"]] = will["image"]
+            else:
+                paths.append(f"spec.containers[{will.get('name')}].{key}")
+    return images, paths
+
+
+def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:
+    changed: dict[str, str | None] = {k: v for k, v in new.items() if old.get(k) != v}
+    return changed | dict.fromkeys(old.keys() - new.keys())

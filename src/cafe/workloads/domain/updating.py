@@ -1,0 +1,283 @@
+"""Which pods of a set are changed, and the next step of each change.
+
+One pod's way, each arrow one write, each state readable from the pod alone, so that a new leader goes on::
+
+    serving ──gate False, state──▶ withheld ──image, label, ids before──▶ changing ──gate True──▶ serving
+                                   (grace period)                         (kubelet restarts)
+
+The gate falls before the image changes, from the very object that was judged (k#2276). Completion is a new
+image ID, or, for a tag whose digest is unchanged (k#635, k#2297), a new container ID once the kubelet's
+report covers the pod's newest generation.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cafe.workloads.domain.budget import Budget, Dwell, aims_at
+from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact
+from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.templates import InPlace, Recreate
+
+
+@dataclass(frozen=True, slots=True)
+class LowerGate:
+    """Take the pod out of traffic; the image follows after the grace period."""
+
+    pod: PodFact
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteChange:
+    """Write images, labels and annotations into the pod.
+
+    Attributes:
+        before: What the state annotation shall remember, under *revision*; None leaves the annotation alone,
+            because nothing restarts.
+    """
+
+    pod: PodFact
+    revision: str
+    change: InPlace
+    before: Mapping[str, ContainerBefore] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseGate:
+    """Give the pod back to traffic and forget the update."""
+
+    pod: PodFact
+
+
+@dataclass(frozen=True, slots=True)
+class MarkForDeletion:
+    """Have the pod replaced, because the change can't be made in place."""
+
+    pod: PodFact
+    paths: tuple[str, ...]
+
+
+Step = LowerGate | WriteChange | RaiseGate | MarkForDeletion
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What to do now, and what the set waits for otherwise.
+
+    Attributes:
+        reason: One CamelCase word; the set's Progressing condition carries it.
+        message: The same for people.
+        recheck: When time alone will change the verdict.
+    """
+
+    steps: tuple[Step, ...]
+    reason: str
+    message: str
+    recheck: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """How pods of this set may be changed.
+
+    Attributes:
+        change_from: The way from a pod's revision to the update revision.
+        grace: Between the gate's fall and the image.
+    """
+
+    change_from: Callable[[str], InPlace | Recreate]
+    grace: timedelta
+    is_in_place_only: bool = False
+    is_always_recreated: bool = False
+    is_paused: bool = False
+
+    def way(self, pod: PodFact) -> InPlace | Recreate:
+        """Return how *pod* gets to the update revision."""
+        found = self.change_from(pod.revision)
+        if self.is_always_recreated and isinstance(found, InPlace):
+            return Recreate(("strategy.podUpgradePolicy",))
+        return found
+
+
+def decide_update(
+    goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
+) -> Progress:
+    """Carry on the changes under way and begin as many new ones as partition and budget allow."""
+    live = [p for p in pods if not p.is_deleting and not p.is_over]
+    begun = begin(goal, live, budget, dwell, rules)
+    steps: dict[str, Step] = {}
+    waits = [dwell.next_change(live)]
+    unwanted = beyond_partition(goal, live)
+    for pod in live:
+        if pod.uid in unwanted:
+            steps[pod.uid] = RaiseGate(pod)
+            continue
+        step, recheck = next_step(pod, goal, dwell, rules)
+        if step:
+            steps[pod.uid] = step
+        waits.append(recheck)
+    # A pod that is begun anew (its target moved) leaves its old way: one step a pod and pass.
+    steps |= {step.pod.uid: step for step in begun.steps}
+    soonest = min((w for w in waits if w is not None), default=None)
+    return Progress(tuple(steps.values()), begun.reason, begun.message, soonest)
+
+
+def beyond_partition(goal: SetGoal, live: Sequence[PodFact]) -> set[str]:
+    """Return UIDs of pods whose image is still withheld although the partition no longer covers them."""
+    new = [p for p in live if aims_at(p, goal.update_revision)]
+    withheld = sorted(
+        (p for p in new if p.state and p.state.is_withheld and p.revision != goal.update_revision),
+        key=lambda p: p.name,
+    )
+    excess = len(new) - goal.partition
+    return {p.uid for p in withheld[-excess:]} if excess > 0 else set()
+
+
+def next_step(
+    pod: PodFact, goal: SetGoal, dwell: Dwell, rules: UpdateRules
+) -> tuple[Step | None, timedelta | None]:
+    """Return the next write of a change under way, or how long to wait for it."""
+    state = pod.state
+    if state is None:
+        # A new pod: the gate's condition is absent until we write it.
+        return (RaiseGate(pod), None) if pod.is_gated else (None, None)
+    if not state.is_withheld:
+        return (RaiseGate(pod), None) if is_complete(pod) else (None, None)
+    target = goal.update_revision
+    if pod.revision == target or state.revision != target or rules.is_paused:
+        # The target moved, or nothing may start: the image was never touched, so serve again.
+        return RaiseGate(pod), None
+    left = state.since + rules.grace - dwell.now
+    if left > timedelta(0):
+        return None, left
+    return after_grace(pod, target, rules), None
+
+
+def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
+    """Return the write for a pod whose traffic is gone. The rules may have changed since its gate fell."""
+    way = rules.way(pod)
+    if isinstance(way, InPlace):
+        return write_change(pod, revision, way)
+    if rules.is_in_place_only:
+        return RaiseGate(pod)
+    return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths)
+
+
+def write_change(pod: PodFact, revision: str, change: InPlace) -> WriteChange:
+    """Return the write that changes *pod*, with what runs now to judge its completion by."""
+    # A container without a report still enters: without it nothing would be left to wait for.
+    now = {name: pod.containers.get(name, ContainerFact(image="")) for name in change.images}
+    before = {name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()}
+    return WriteChange(pod, revision, change, before if change.images else None)
+
+
+def is_complete(pod: PodFact) -> bool:
+    """Whether every changed container runs anew, as far as the kubelet's report can be trusted."""
+    if pod.state is None or pod.state.before is None or not pod.is_observed:
+        return False
+    return all(
+        (now := pod.containers.get(name)) is not None
+        and now.is_running
+        and (now.image_id != was.image_id or now.container_id != was.container_id)
+        for name, was in pod.state.before.items()
+    )
+
+
+def has_begun(pod: PodFact) -> bool:
+    """Whether the kubelet took up the change under way, so that a restart still to come can't be mistaken.
+
+    Were a pod changed anew while what ran *before* still runs, the restart owed to the first change would be
+    taken for the completion of the second.
+    """
+    if pod.state is None or pod.state.before is None:
+        return True
+    if not pod.is_observed:
+        return False
+    return all(
+        (now := pod.containers.get(name)) is None
+        or not now.is_running
+        or now.container_id != was.container_id
+        for name, was in pod.state.before.items()
+    )
+
+
+def begin(
+    goal: SetGoal, live: Sequence[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
+) -> Progress:
+    """Choose the old pods to change now. Sick ones go first: they cost no capacity.
+
+    A pod that the budget forbids is passed over rather than waited for: behind it may stand one that is free.
+    """
+    old = [p for p in live if not aims_at(p, goal.update_revision)]
+    new = len(live) - len(old)
+    due = min(goal.partition - new, len(old))
+    if due <= 0:
+        return _nothing_due(goal, live, dwell)
+    if rules.is_paused:
+        return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
+    old.sort(key=lambda p: (dwell.is_available(p), not p.is_delete_wanted, p.is_ready, p.name))
+    chosen: list[Step] = []
+    healthy, target = budget.healthy, budget.target
+    for pod in old[:due]:
+        way = rules.way(pod)
+        if isinstance(way, Recreate) and rules.is_in_place_only:
+            return Progress((), "InPlaceImpossible", _impossible(way))
+        serves = dwell.is_available(pod)
+        is_free = isinstance(way, InPlace) and not way.images and pod.state is None
+        if not is_free:
+            if target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+                continue
+            target, healthy = target - 1, healthy - serves
+        if step := _first_step(pod, goal.update_revision, way):
+            chosen.append(step)
+    if not chosen:
+        return _spent(goal, live, dwell)
+    return Progress(tuple(chosen), "Updating", f"{new} of {goal.partition} pods are updated")
+
+
+def _first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> Step | None:
+    if isinstance(way, Recreate):
+        return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths)
+    if not way.images and (pod.state is None or not pod.state.is_withheld):
+        # The gate needs no fall, or is down already: then what must restart is still to be waited for.
+        return WriteChange(pod, revision, way, pod.state.before if pod.state else None)
+    return LowerGate(pod, revision)
+
+
+def _impossible(way: Recreate) -> str:
+    return (
+        f"The change of {', '.join(way.paths)} needs new pods, but podUpgradePolicy is InPlaceOnly; "
+        "take the change back or set podUpgradePolicy to InPlaceIfPossible"
+    )
+
+
+def _nothing_due(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
+    sick = [p for p in live if aims_at(p, goal.update_revision) and not dwell.is_available(p)]
+    wanted = min(goal.partition, goal.replicas)
+    if not sick:
+        if goal.partition < goal.replicas:
+            return Progress((), "PartitionReached", f"{wanted} of {goal.replicas} pods are updated, as asked")
+        return Progress((), "Complete", f"All {goal.replicas} pods are updated and available")
+    return Progress((), "WaitingForPods", f"{_few(sick)} not available yet")
+
+
+def _spent(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
+    sick = [p for p in live if not dwell.is_available(p)]
+    if not sick:
+        missing = goal.replicas - len(live)
+        return Progress((), "BudgetSpent", f"No further pod may become unavailable: {missing} are missing")
+    return Progress(
+        (),
+        "BudgetSpent",
+        f"No further pod may become unavailable (maxUnavailable {goal.max_unavailable}): "
+        f"{_few(sick)} not available",
+    )
+
+
+def _few(pods: Sequence[PodFact]) -> str:
+    """Name up to two pods with their problems; the message must not flap, so the order is fixed."""
+    ordered = sorted(pods, key=lambda p: p.name)
+    told = [f"{p.name} ({p.problem()})" if p.problem() else p.name for p in ordered[:2]]
+    more = f" and {len(ordered) - 2} more" if len(ordered) > 2 else ""
+    return f"{', '.join(told)}{more} {'is' if len(ordered) == 1 else 'are'}"

@@ -1,0 +1,137 @@
+"""What workloads need from the world; the adapters make it real, tests lend a small one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
+from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
+from cafe.kernel import ObjectKey
+from cafe.workloads.domain.facts import PodFact, RevisionFact
+from cafe.workloads.domain.release import Note, ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.revisions import MakeRevision
+from cafe.workloads.domain.scaling import Creation, Deletion
+from cafe.workloads.domain.updating import Step
+
+
+@dataclass(frozen=True, slots=True)
+class SetView:
+    """One InPlaceSet and all that is its own, never older than our own last writes.
+
+    Attributes:
+        strays: Pods that match the selector and belong to nobody.
+        misfits: Pods of the set whose labels no longer match its selector.
+        is_taken: Whether any pod of the namespace has that name.
+    """
+
+    owner: InPlaceSet
+    pods: Sequence[PodFact]
+    revisions: Sequence[RevisionFact]
+    strays: Sequence[PodFact] = ()
+    misfits: Sequence[PodFact] = ()
+    is_taken: Callable[[str], bool] = lambda _: False
+
+
+class RevisionTaken(Exception):
+    """Another template is stored under the wanted name: a hash collision."""
+
+
+class SetStore(Protocol):
+    """InPlaceSets, their pods and their revisions.
+
+    Each write is guarded by UID and resourceVersion of what was judged. `cafe.kernel.Conflict` means that the
+    world moved; `cafe.kernel.Unavailable` that there was no answer.
+    """
+
+    async def view(self, key: ObjectKey) -> SetView | None:
+        """Return the set; None if it is gone, or if our own writes are not visible yet.
+
+        In the latter case the key comes back when they are.
+        """
+
+    async def adopt(self, view: SetView, pod: PodFact) -> None:
+        """Make a stray pod the set's own, after a live look at the set."""
+
+    async def release(self, view: SetView, pod: PodFact) -> None:
+        """Let go of a misfit."""
+
+    async def make_revision(self, owner: InPlaceSet, wanted: MakeRevision) -> RevisionFact:
+        """Store a revision; return the stored one if it exists already.
+
+        Raises:
+            RevisionTaken: The name holds another template.
+        """
+
+    async def renumber_revision(self, owner: InPlaceSet, revision: RevisionFact, number: int) -> RevisionFact:
+        """Give an old revision a new number."""
+
+    async def delete_revision(self, owner: InPlaceSet, revision: RevisionFact) -> None:
+        """Forget a revision."""
+
+    async def create_pod(self, view: SetView, creation: Creation, revision: RevisionFact) -> None:
+        """Create a pod; quietly accept that it exists already as the set's own.
+
+        Raises:
+            cafe.kernel.Refusal: The API server refuses such a pod.
+        """
+
+    async def delete_pod(self, view: SetView, deletion: Deletion) -> None:
+        """Begin a pod's deletion."""
+
+    async def take_step(self, view: SetView, step: Step) -> None:
+        """Make the one write of *step*."""
+
+    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> None:
+        """Write the status, if it differs from the stored one."""
+
+    async def tell(self, owner: InPlaceSet, note: Note) -> None:
+        """Record an Event; equal ones are counted, not repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """One CafeDeployment and all that is its own, never older than our own last writes.
+
+    Attributes:
+        sets: One per existing InPlaceSet of the application.
+        known_units: Units that some node of the cluster belongs to.
+    """
+
+    app: CafeDeployment
+    revisions: Sequence[RevisionFact]
+    sets: Sequence[UnitFact]
+    known_units: frozenset[str]
+
+
+class AppStore(Protocol):
+    """CafeDeployments, their revisions and their sets; guards and errors as for `SetStore`."""
+
+    async def view(self, key: ObjectKey) -> AppView | None:
+        """Return the application; None if it is gone, or if our own writes are not visible yet."""
+
+    async def make_revision(self, app: CafeDeployment, wanted: MakeRevision) -> RevisionFact:
+        """Store a revision; return the stored one if it exists already.
+
+        Raises:
+            RevisionTaken: The name holds another template.
+        """
+
+    async def renumber_revision(
+        self, app: CafeDeployment, revision: RevisionFact, number: int
+    ) -> RevisionFact:
+        """Give an old revision a new number."""
+
+    async def delete_revision(self, app: CafeDeployment, revision: RevisionFact) -> None:
+        """Forget a revision."""
+
+    async def change_set(self, view: ReleaseView, action: SetAction) -> None:
+        """Create, change or delete one unit's set."""
+
+    async def write_status(self, app: CafeDeployment, status: CafeDeploymentStatus) -> CafeDeployment:
+        """Write the status if it differs from the stored one; return the application as stored then."""
+
+    async def set_confirm(self, app: CafeDeployment, value: str | None) -> CafeDeployment:
+        """Set the confirm annotation, or remove it; return the application as stored then."""
+
+    async def tell(self, app: CafeDeployment, note: Note) -> None:
+        """Record an Event; equal ones are counted, not repeated."""

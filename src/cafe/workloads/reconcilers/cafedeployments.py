@@ -1,0 +1,123 @@
+"""The CafeDeployment controller: observe, decide, act, report.
+
+It remembers nothing between passes, so that a new leader just goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.kernel import ObjectKey, Outcome, Refusal
+from cafe.placement.contract import Spread
+from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
+from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
+from cafe.workloads.ports import AppStore, AppView, RevisionTaken
+
+RECHECK = timedelta(minutes=5)
+"""In case a watch event is lost."""
+
+
+class CafeDeploymentReconciler:
+    """Takes one step for one CafeDeployment. Errors propagate: the runtime alone retries and logs."""
+
+    def __init__(self, apps: AppStore, spread: Spread) -> None:
+        self._apps = apps
+        self._spread = spread
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Bring the application one step closer to its spec."""
+        view = await self._apps.view(key)
+        if view is None or view.app.metadata.deletion_timestamp is not None:
+            return Outcome()
+        revision = await self._update_revision(view)
+        if revision is None:
+            return Outcome()
+        release = self._release_view(view, revision)
+        await self._act(release, decide_release(release))
+        await self._forget(view, revision)
+        return Outcome(recheck=RECHECK)
+
+    async def _act(self, view: ReleaseView, decision: Decision) -> None:
+        """Write in the order that lets a dead controller's successor go on (see domain.release)."""
+        app = view.app
+        if decision.announce:
+            app = await self._apps.set_confirm(app, "false")
+        app = await self._apps.write_status(app, decision.status)
+        if decision.clear:
+            app = await self._apps.set_confirm(app, None)
+        for action in decision.sets:
+            await self._apps.change_set(view, action)
+        for note in decision.notes:
+            await self._apps.tell(app, note)
+
+    async def _update_revision(self, view: AppView) -> RevisionFact | None:
+        """Return the template's revision, stored; None if a collision must be counted first."""
+        app = view.app
+        template = msgspec.to_builtins(app.spec.template)
+        found = find_revision(app.metadata.name, template, view.revisions, app.status.collision_count)
+        if isinstance(found, UseRevision):
+            if found.number is None:
+                return found.revision
+            return await self._apps.renumber_revision(app, found.revision, found.number)
+        try:
+            return await self._apps.make_revision(app, found)
+        except RevisionTaken:
+            counted = msgspec.structs.replace(app.status, collision_count=app.status.collision_count + 1)
+            await self._apps.write_status(app, counted)
+            return None
+
+    def _release_view(self, view: AppView, revision: RevisionFact) -> ReleaseView:
+        topology = view.app.spec.topology
+        wanted = [""] if topology.unit_type is UnitType.NONE else topology.values
+        by_unit = {fact.unit: fact for fact in view.sets}
+        return ReleaseView(
+            app=view.app,
+            revision=revision.hash,
+            quotas=self._quotas(view, wanted, by_unit),
+            units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
+            retired=[fact for fact in view.sets if fact.unit not in wanted],
+        )
+
+    def _quotas(
+        self, view: AppView, wanted: Sequence[str], by_unit: Mapping[str, UnitFact]
+    ) -> Mapping[str, int] | Refusal:
+        """Share the pods out, or say why that can't be done.
+
+        Ties go to the plan that is followed, so that quotas stay while nothing is asked for, and before the
+        first plan to the units that have the most pods.
+        """
+        app = view.app
+        unknown = [unit for unit in wanted if unit and unit not in view.known_units and unit not in by_unit]
+        if unknown:
+            return unknown_unit(app, unknown, view.known_units)
+        has = {unit: fact.status.ready_replicas for unit, fact in by_unit.items()}
+        if app.status.plan is not None:
+            has |= {unit.name: unit.quota for unit in app.status.plan.units}
+        try:
+            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, has)
+        except Refusal as refusal:
+            return refusal
+
+    async def _forget(self, view: AppView, revision: RevisionFact) -> None:
+        """Delete the oldest revisions beyond the history limit; those in use stay."""
+        status = view.app.status
+        live = {revision.hash, status.current_revision, *(fact.revision for fact in view.sets)}
+        if status.plan is not None:
+            live.add(status.plan.revision)
+        for old in outdated(view.revisions, live, view.app.spec.history_limit):
+            await self._apps.delete_revision(view.app, old)
+
+
+def unknown_unit(app: CafeDeployment, unknown: Sequence[str], known: frozenset[str]) -> Refusal:
+    """Return the refusal of units that no node belongs to: their pods could never run."""
+    kind = app.spec.topology.unit_type.value.lower()
+    there = ", ".join(sorted(known)) or "none"
+    return Refusal(
+        "UnknownUnit",
+        f"No node belongs to {kind} {', '.join(unknown)}.",
+        f"Nodes belong to: {there}.",
+        "Correct topology.values, or label the nodes first.",
+    )

@@ -1,0 +1,188 @@
+"""The InPlaceSet controller: observe, decide, act, report.
+
+It remembers nothing between passes, so that a new leader just goes on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+
+from cafe.api.inplaceset import PodUpgradePolicy
+from cafe.kernel import Clock, Conflict, ObjectKey, Outcome, Refusal
+from cafe.workloads.domain.budget import Budget, Dwell, budget_now, count_of
+from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.release import Note
+from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
+from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
+from cafe.workloads.domain.selectors import demand_match
+from cafe.workloads.domain.setstatus import set_status
+from cafe.workloads.domain.templates import InPlace, Recreate, change_between
+from cafe.workloads.domain.updating import MarkForDeletion, Progress, UpdateRules, decide_update
+from cafe.workloads.ports import RevisionTaken, SetStore, SetView
+
+RECHECK = timedelta(minutes=5)
+"""In case a watch event is lost."""
+
+
+class InPlaceSetReconciler:
+    """Takes one step for one InPlaceSet. Errors propagate: the runtime alone retries and logs."""
+
+    def __init__(self, sets: SetStore, clock: Clock) -> None:
+        self._sets = sets
+        self._clock = clock
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Bring the set one step closer to its spec."""
+        view = await self._sets.view(key)
+        if view is None or view.owner.metadata.deletion_timestamp is not None:
+            return Outcome()
+        demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+        if await self._claim(view):
+            return Outcome()
+        revision = await self._update_revision(view)
+        if revision is None:
+            return Outcome()
+        revisions = [*(r for r in view.revisions if r.hash != revision.hash), revision]
+        view = replace(view, revisions=revisions)
+        dwell = Dwell(self._clock.now(), timedelta(seconds=view.owner.spec.min_ready_seconds))
+        try:
+            goal = goal_of(view, revision)
+        except Refusal as refusal:
+            await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
+            raise
+        progress = await self._act(view, goal, dwell)
+        await self._sets.write_status(view.owner, set_status(view.owner, goal, view.pods, progress, dwell))
+        live = {goal.update_revision, goal.current_revision, *(p.revision for p in view.pods)}
+        for old in outdated(revisions, live, view.owner.spec.history_limit):
+            await self._sets.delete_revision(view.owner, old)
+        return Outcome(recheck=min(RECHECK, progress.recheck) if progress.recheck else RECHECK)
+
+    async def _claim(self, view: SetView) -> bool:
+        """Adopt and release pods; say whether anything was written, since the view is old then."""
+        for pod in view.strays:
+            await self._sets.adopt(view, pod)
+        for pod in view.misfits:
+            await self._sets.release(view, pod)
+        return bool(view.strays or view.misfits)
+
+    async def _update_revision(self, view: SetView) -> RevisionFact | None:
+        """Return the template's revision, stored; None if a collision must be counted first."""
+        owner = view.owner
+        template = msgspec.to_builtins(owner.spec.template)
+        found = find_revision(owner.metadata.name, template, view.revisions, owner.status.collision_count)
+        if isinstance(found, UseRevision):
+            if found.number is None:
+                return found.revision
+            return await self._sets.renumber_revision(owner, found.revision, found.number)
+        try:
+            return await self._sets.make_revision(owner, found)
+        except RevisionTaken:
+            counted = msgspec.structs.replace(owner.status, collision_count=owner.status.collision_count + 1)
+            await self._sets.write_status(owner, counted)
+            return None
+
+    async def _act(self, view: SetView, goal: SetGoal, dwell: Dwell) -> Progress:
+        """Scale or update, never both in one pass: each changes what the other was decided from."""
+        live = [p for p in view.pods if not p.is_deleting and not p.is_over]
+        budget = budget_now(goal.replicas, goal.max_unavailable, live, goal.update_revision, dwell)
+        scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
+        if scale:
+            return await self._scale(view, scale)
+        return await self._update(view, goal, budget, dwell)
+
+    async def _scale(self, view: SetView, scale: Scale) -> Progress:
+        for deletion in scale.delete:
+            await self._sets.delete_pod(view, deletion)
+            note = Note("PodDeleted", f"Pod {deletion.pod.name} is deleted: {deletion.reason}")
+            await self._sets.tell(view.owner, note)
+        by_hash = {r.hash: r for r in view.revisions}
+        try:
+            await self._create(view, scale.create, by_hash)
+        except Refusal as refusal:
+            await self._sets.tell(view.owner, Note("FailedCreate", str(refusal), is_warning=True))
+            return Progress((), "FailedCreate", f"No pod can be created: {refusal}", timedelta(seconds=10))
+        return Progress((), "Scaling", f"{len(scale.create)} pods are made, {len(scale.delete)} deleted")
+
+    async def _create(
+        self, view: SetView, creations: Sequence[Creation], by_hash: dict[str, RevisionFact]
+    ) -> None:
+        """Create in growing batches, so that what must fail fails once."""
+        done = 0
+        for size in slow_start(len(creations)):
+            batch = creations[done : done + size]
+            outcomes = await asyncio.gather(
+                *(self._sets.create_pod(view, one, by_hash[one.revision]) for one in batch),
+                return_exceptions=True,
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            done += size
+
+    async def _update(self, view: SetView, goal: SetGoal, budget: Budget, dwell: Dwell) -> Progress:
+        progress = decide_update(goal, view.pods, budget, dwell, rules_of(view, goal))
+        outcomes = await asyncio.gather(
+            *(self._sets.take_step(view, step) for step in progress.steps), return_exceptions=True
+        )
+        for outcome in outcomes:
+            # A conflict concerns one pod alone: it moved, and its event brings the set back.
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
+                raise outcome
+        for step in progress.steps:
+            if isinstance(step, MarkForDeletion):
+                note = Note(
+                    "PodReplaced", f"Pod {step.pod.name} is replaced: {', '.join(step.paths)} changed"
+                )
+                await self._sets.tell(view.owner, note)
+        return progress
+
+
+def goal_of(view: SetView, revision: RevisionFact) -> SetGoal:
+    """Return what the set should look like.
+
+    Raises:
+        Refusal: maxUnavailable can't be read.
+    """
+    owner = view.owner
+    in_use: dict[str, int] = {}
+    for pod in view.pods:
+        in_use[pod.revision] = in_use.get(pod.revision, 0) + 1
+    return SetGoal(
+        name=owner.metadata.name,
+        uid=owner.metadata.uid,
+        replicas=owner.spec.replicas,
+        partition=owner.spec.strategy.partition,
+        max_unavailable=count_of(owner.spec.strategy.max_unavailable, owner.spec.replicas),
+        update_revision=revision.hash,
+        current_revision=current_revision(
+            owner.status.current_revision, revision.hash, view.revisions, in_use
+        ),
+    )
+
+
+def rules_of(view: SetView, goal: SetGoal) -> UpdateRules:
+    """Return how the set's pods may be changed."""
+    templates = {r.hash: r.template for r in view.revisions}
+    known: dict[str, InPlace | Recreate] = {}
+
+    def change_from(revision: str) -> InPlace | Recreate:
+        if revision not in known:
+            old = templates.get(revision)
+            known[revision] = (
+                Recreate(("metadata.labels[controller-revision-hash]",))
+                if old is None
+                else change_between(old, templates[goal.update_revision])
+            )
+        return known[revision]
+
+    strategy = view.owner.spec.strategy
+    return UpdateRules(
+        change_from=change_from,
+        grace=timedelta(seconds=strategy.grace_period_seconds),
+        is_in_place_only=strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
+        is_always_recreated=strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE,
+        is_paused=strategy.paused,
+    )

@@ -1,0 +1,1 @@
+"""Simulated kubelets. Containers are ground truth: they live in a `Runtime`, whatever the API says."""

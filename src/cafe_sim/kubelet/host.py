@@ -1,0 +1,39 @@
+"""What a pod's worker has of its node."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from cafe_sim.contract import Json, Timeline
+from cafe_sim.kubelet.images import Images
+from cafe_sim.kubelet.runtime import Runtime
+from cafe_sim.machinery.recorder import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast a node works: measured on real nodes of the testbed, rounded."""
+
+    sandbox: timedelta = timedelta(milliseconds=200)
+    start: timedelta = timedelta(milliseconds=300)
+    init_run: timedelta = timedelta(seconds=1)
+    """How long an init container runs whose image doesn't say."""
+
+
+class Post(Protocol):
+    """Where a worker's events go."""
+
+    def __call__(self, pod: Json, note: Note, container: str = "", *, is_init: bool = False) -> None:
+        """Record *note* about the pod, or about one of its containers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a worker has of its node."""
+
+    timeline: Timeline
+    runtime: Runtime
+    images: Images
+    timing: Timing
+    address: str
+    post: Post

@@ -1,0 +1,3 @@
+module cafe.test/testbed/app
+
+go 1.26.0

@@ -1,0 +1,191 @@
+"""Manifests go in whole or not at all, and each field is accounted for."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cafe.kernel import Conflict, Refusal
+from tests.unit.cli.conftest import Cafe
+from tests.unit.cli.world import SmallCluster
+
+BOOKINFO = Path(__file__).parents[3] / "samples" / "bookinfo.yaml"
+
+GOOD = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  progressDeadlineSeconds: 60
+  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "web:1"}]}
+"""
+
+
+def manifest(path: Path, text: str) -> str:
+    file = path / "m.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_bookinfo_becomes_six_cafedeployments_and_the_rest_stays(cafe: Cafe) -> None:
+    cluster = SmallCluster()
+    result = cafe(
+        cluster,
+        "import",
+        "-f",
+        str(BOOKINFO),
+        "--cells",
+        "cell-a,cell-b",
+        "--replicas",
+        "productpage-v1=10",
+        "--batch-size",
+        "4",
+        "--need-confirm",
+    )
+    assert result.code == 0, result.err
+    kinds = [w["kind"] for w in cluster.writes]
+    assert kinds.count("CafeDeployment") == 6
+    assert len(kinds) == 14
+    spec = cluster.at("CafeDeployment", "productpage-v1")["spec"]
+    assert spec["replicas"] == 10
+    assert spec["topology"] == {"unitType": "Cell", "values": ["cell-a", "cell-b"]}
+    assert spec["strategy"] == {"batchSize": 4, "needWaitingForConfirm": True}
+    assert spec["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+
+
+def test_what_does_not_map_is_said_with_the_reason(cafe: Cafe, tmp_path: Path) -> None:
+    result = cafe(SmallCluster(), "import", "-f", manifest(tmp_path, GOOD), "--dry-run")
+    lines = {line.split()[0]: line for line in result.out.splitlines() if line.startswith("  spec")}
+    assert "not mapped" in lines["spec.progressDeadlineSeconds"]
+    assert "updated in place" in lines["spec.strategy.rollingUpdate.maxSurge"]
+    assert "changed" in lines["spec.strategy.rollingUpdate.maxUnavailable"]
+
+
+def test_a_dry_run_applies_nothing(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = SmallCluster()
+    assert cafe(cluster, "import", "-f", manifest(tmp_path, GOOD), "--dry-run").code == 0
+    assert cluster.writes == []
+
+
+START = len(GOOD.splitlines()) + 2
+"""The line on which a document behind GOOD begins."""
+
+DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec: "
+PODS = "{metadata: {labels: {a: c}}, spec: {containers: [{name: x, image: y}]}}"
+
+BROKEN = {
+    "no YAML": ("a: [1", START + 1, "BrokenDocument"),
+    "a list": ("- a", START, "It is no mapping"),
+    "twice": ("kind: A\nkind: B", START + 1, "appears twice"),
+    "no kind": ("apiVersion: v1\nmetadata: {name: x}", START, "It has no kind"),
+    "no name": ("apiVersion: v1\nkind: Service\nmetadata: {}", START, "It has no metadata.name"),
+    "the same": ("apiVersion: v1\nkind: Service\nmetadata: {name: web}", START, "the same object"),
+    "no containers": (
+        DEPLOYMENT + "{selector: {matchLabels: {a: b}}, template: {spec: {}}}",
+        START,
+        "has no containers",
+    ),
+    "another selector": (
+        DEPLOYMENT + f"{{selector: {{matchLabels: {{a: b}}}}, template: {PODS}}}",
+        START,
+        "which spec.template.metadata.labels lacks",
+    ),
+    "replicas": (
+        DEPLOYMENT + f"{{replicas: -1, selector: {{matchLabels: {{a: c}}}}, template: {PODS}}}",
+        START,
+        "is no count",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_one_broken_document_refuses_all_by_number_and_line(cafe: Cafe, tmp_path: Path, name: str) -> None:
+    text, line, said = BROKEN[name]
+    cluster = SmallCluster()
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, f"{GOOD}---\n{text}\n"))
+    assert result.code in {1, 2}
+    error = result.err.splitlines()[0]
+    assert "Document 3 of" in error
+    assert f"line {line}" in error
+    assert "nothing was applied" in error
+    assert said in result.err
+    assert cluster.writes == []
+
+
+def test_an_object_that_the_server_refuses_stops_all_before_the_first_write(
+    cafe: Cafe, tmp_path: Path
+) -> None:
+    cluster = SmallCluster()
+    cluster.refused["web"] = Refusal("Invalid", "spec.ports[0].port: Invalid value")
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, GOOD))
+    assert result.code == 1
+    assert "(Service/web)" in result.err
+    assert "Invalid value" in result.err
+    assert cluster.writes == []
+
+
+def test_fields_of_another_manager_are_a_conflict_with_the_way_out(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = SmallCluster()
+    cluster.refused["web"] = Conflict("conflict with kubectl: .spec.ports")
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, GOOD))
+    assert result.code == 6
+    assert "--force-conflicts" in result.err
+
+
+def test_what_cafe_does_not_take_over_is_left_out_with_code_9(cafe: Cafe, tmp_path: Path) -> None:
+    text = f"{GOOD}---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: agent}}\n"
+    cluster = SmallCluster()
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, text))
+    assert result.code == 9
+    assert "left out" in result.out
+    assert {w["kind"] for w in cluster.writes} == {"Service", "CafeDeployment"}
+
+
+def test_an_autoscaler_follows_its_deployment(cafe: Cafe, tmp_path: Path) -> None:
+    text = (
+        f"{GOOD}---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web}}\n"
+        "spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}\n"
+    )
+    cluster = SmallCluster()
+    assert cafe(cluster, "import", "-f", manifest(tmp_path, text)).code == 0
+    target = cluster.at("HorizontalPodAutoscaler", "web")["spec"]["scaleTargetRef"]
+    assert target["kind"] == "CafeDeployment"
+
+
+def test_a_deployment_that_still_runs_is_pointed_out(cafe: Cafe, tmp_path: Path) -> None:
+    running = {"kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}}
+    result = cafe(SmallCluster(running), "import", "-f", manifest(tmp_path, GOOD))
+    assert "kubectl delete deployment web -n default" in result.err
+
+
+def test_what_the_server_had_written_is_not_applied_again(cafe: Cafe, tmp_path: Path) -> None:
+    documents = list(yaml.safe_load_all(GOOD))
+    documents[1]["metadata"] |= {"uid": "u", "resourceVersion": "7", "managedFields": []}
+    documents[1]["status"] = {"replicas": 3}
+    cluster = SmallCluster()
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents})
+    assert cafe(cluster, "import", "-f", manifest(tmp_path, text)).code == 0
+    written = cluster.writes[1]
+    assert written["metadata"] == {"name": "web", "namespace": "default"}
+    assert "status" not in written
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--replicas", "nobody=3"], ["--replicas", "web"], ["--cells", "a", "--zones", "b"], ["--cells", "a,a"]],
+)
+def test_options_that_do_not_fit_are_refused(cafe: Cafe, tmp_path: Path, arguments: list[str]) -> None:
+    cluster = SmallCluster()
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, GOOD), *arguments)
+    assert result.code in {1, 2}
+    assert cluster.writes == []
