@@ -40,6 +40,10 @@ test: $(READY) ## Everything; installs what it needs
 demo: $(READY) ## The main job: a cluster, Bookinfo, a release in groups, a bad image and the way back
 	@$(BIN)/python tools/demo.py
 
+demo-real: $(READY) ## The same on real kubelets with real containers (needs Go and root)
+	@$(BIN)/python -m testbed prepare
+	@PYTHONPATH=. $(BIN)/python tools/demo_real.py
+
 generate: $(READY) ## Write the CRDs anew from the declared kinds
 	@$(BIN)/python tools/generate.py
 
