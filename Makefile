@@ -37,5 +37,11 @@ test: $(READY) ## Everything; installs what it needs
 	@$(BIN)/python -m testbed prepare
 	@$(BIN)/pytest -q -m "slow or real" || test $$? -eq 5
 
+demo: $(READY) ## The main job: a cluster, Bookinfo, a release in groups, a bad image and the way back
+	@$(BIN)/python tools/demo.py
+
+generate: $(READY) ## Write the CRDs anew from the declared kinds
+	@$(BIN)/python tools/generate.py
+
 testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
 	@$(BIN)/python -m testbed up
