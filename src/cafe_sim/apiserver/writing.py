@@ -176,7 +176,7 @@ class Writer:
         self.note_unknown(context, notes.unknown)
         stored_version = known["apiVersion"] if known is not None else resource.api_version
         head = {"kind": resource.kind, "apiVersion": stored_version}
-        return {**head, **resource.stored(new), **head}
+        return resource.stored({**head, **new, **head})
 
     @staticmethod
     def note_unknown(context: Context, unknown: list[str]) -> None:

@@ -247,11 +247,3 @@ async def a_future_version_is_too_large(world: World) -> None:
     answer = await world.get(world.path("configmaps"), resourceVersion="999999999999")
     assert (answer.status, answer.reason) == (504, "Timeout")
     assert ("ResourceVersionTooLarge", "") in answer.causes
-
-
-@case
-async def a_watch_from_a_forgotten_version_is_told_so_in_the_stream(world: World) -> None:
-    # The first version of any store is long gone once a server has run for a moment.
-    await _colored(world, a="x")
-    async with world.watch(world.path("configmaps"), resourceVersion="1", timeoutSeconds="1") as stream:
-        assert stream.status == 200
