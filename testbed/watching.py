@@ -15,14 +15,16 @@ Saw = Callable[[str, dict[str, Any]], None]
 
 
 @contextmanager
-def watching(client: Client, path: str, saw: Saw) -> Iterator[None]:
+def watching(client: Client, path: str, saw: Saw, query: str = "") -> Iterator[None]:
     """Tell *saw* of every object in the collection at *path* and of every change, while the block lasts.
+
+    *query* narrows it, for instance `labelSelector=app%3Dweb`.
 
     Raises:
         RuntimeError: The watch ended before the block did, or *saw* raised: what was seen is not all.
     """
     connection = client.connect()
-    connection.request("GET", f"{path}?watch=true")
+    connection.request("GET", f"{path}?watch=true&{query}")
     answer = connection.getresponse()
     wire = connection.sock
     is_over = threading.Event()

@@ -62,7 +62,7 @@ class Proxy:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         connector = aiohttp.TCPConnector(limit=0, ssl=self.client.context)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
@@ -166,17 +166,17 @@ class Lives:
     def stop(self) -> None:
         """End the life under way and begin no other."""
         self._is_over.set()
-        self._thread.join()
         os.killpg(self._warm.pid, signal.SIGKILL)
+        self._thread.join()
         self._warm.communicate()
 
     def _live_on(self) -> None:
         while not self._is_over.is_set():
-            alive = Path(f"/proc/{self._begin()}")
-            while alive.exists() and not self._is_over.is_set():
+            pid = self._begin()
+            while Path(f"/proc/{pid}").exists() and not self._is_over.is_set():
                 self._is_over.wait(MOMENT.total_seconds())
 
-    def _begin(self) -> int:
+    def _begin(self) -> str:
         self.count += 1
         token = f"life-{self.count}"
         config = self._directory / f"{token}.yaml"
@@ -186,8 +186,9 @@ class Lives:
         assert self._warm.stdout
         self._warm.stdin.write(f"{line}\n")
         self._warm.stdin.flush()
-        pid = int(self._warm.stdout.readline())
-        self._proxy.lives[f"Bearer {token}"] = pid
+        pid = self._warm.stdout.readline().strip()
+        if pid:  # Else all is over.
+            self._proxy.lives[f"Bearer {token}"] = int(pid)
         return pid
 
 

@@ -98,6 +98,11 @@ class App:
 
         return wait_for(f"{reason} of group {group}", look, PATIENCE)
 
+    def waits_because(self, *words: str) -> str | None:
+        """Return what is waited for, if one of *words* is in it."""
+        message = str((self.get()["status"].get("waiting") or {}).get("message", ""))
+        return message if any(word in message for word in words) else None
+
     def confirm(self, waiting: Object) -> None:
         """Confirm what is waited for."""
         value = f"{waiting['group']}/{waiting['planHash']}"

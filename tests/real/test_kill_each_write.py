@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ class Story(NamedTuple):
 
 def tell(plane: ControlPlane, kill: Kill, directory: Path) -> Story:
     """Deploy v1 in groups, release v2 in groups, and look at every state in between."""
-    for space in make_space(plane.client):
+    with contextmanager(make_space)(plane.client) as space:
         app, clock = App(plane.client, space.name), SystemClock()
         start = clock.monotonic()
         server = (plane.server, plane.client)
@@ -60,7 +61,6 @@ def tell(plane: ControlPlane, kill: Kill, directory: Path) -> Story:
             writes = Counter(line.split()[0] for line in lives.writes)
             took = clock.monotonic() - start
             return Story(end, app.pods(), before, history, lives.count, writes, took)
-    raise AssertionError
 
 
 def release(app: App, image: str) -> None:
