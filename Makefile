@@ -49,3 +49,6 @@ generate: $(READY) ## Write the CRDs anew from the declared kinds
 
 testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
 	@$(BIN)/python -m testbed up
+
+bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a real API server
+	@$(BIN)/python -m bench.rollout
