@@ -9,12 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from cafe.api.names import API_VERSION, CONFIRM_ANNOTATION, UNIT_LABEL, UPDATE_GATE
+from cafe.api.names import API_VERSION, CONFIRM_ANNOTATION, CONTROLLER_NAMESPACE, UNIT_LABEL, UPDATE_GATE
 from cafe.kernel import SystemClock, SystemEntropy
 from cafe.kube.client import Client as KubeClient
 from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import load_kubeconfig
-from cafe.processes.crds import install_crds as install
+from cafe.processes.crds import install
 from testbed.client import MERGE, Client
 from testbed.waiting import wait_for
 from testbed.watching import watching
@@ -32,7 +32,7 @@ def install_crds(kubeconfig: Path) -> None:
         clock = SystemClock()
         transport = HttpTransport(load_kubeconfig([kubeconfig]).access(clock))
         try:
-            await install(KubeClient(transport, clock, SystemEntropy()))
+            await install(KubeClient(transport, clock, SystemEntropy()), CONTROLLER_NAMESPACE)
         finally:
             await transport.close()
 
