@@ -44,11 +44,15 @@ demo-real: $(READY) ## The same on real kubelets with real containers (needs Go 
 	@$(BIN)/python -m testbed prepare
 	@PYTHONPATH=. $(BIN)/python tools/demo_real.py
 
-generate: $(READY) ## Write the CRDs anew from the declared kinds
-	@$(BIN)/python tools/generate.py
+generate: $(READY) ## Write the CRDs and the reference pages anew
+	@$(BIN)/python -m tools.generate
 
 testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
 	@$(BIN)/python -m testbed up
 
 bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a real API server
 	@$(BIN)/python -m bench.rollout
+
+golden: $(READY) ## Write the expected files of tests anew; look at the difference before you commit
+	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"
+	@git diff --stat -- tests/golden
