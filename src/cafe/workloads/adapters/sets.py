@@ -15,11 +15,12 @@ from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.merging import difference
 from cafe.kube.objects import PODS, Pod, format_time
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
+from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.pace import Pace
-from cafe.workloads.adapters.podfacts import PodFacts, convert
+from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.watched import CONTROLLER, IN_PLACE_SETS, ORPHANS, Watched, set_scope
+from cafe.workloads.adapters.watched import IN_PLACE_SETS, ORPHANS, Watched, set_scope
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.release import Note
@@ -46,18 +47,14 @@ class KubeSets:
         self._watched = watched
         self._clock = clock
         self._teller = teller
-        self._facts = PodFacts()
+        self._members = Members(watched.pods)
         self._revisions = Revisions(client, watched, IN_PLACE_SETS.kind)
         self._pace = Pace(clock)
-        watched.pods.on_change(self._forget)
-        watched.sets.on_change(self._forget_set)
+        watched.sets.on_change(self._forget)
 
-    def _forget(self, old: Pod | None, new: Pod | None) -> None:
+    def _forget(self, old: InPlaceSet | None, new: InPlaceSet | None) -> None:
         if old is not None and new is None:
-            self._facts.forget(old)
-
-    def _forget_set(self, old: InPlaceSet | None, new: InPlaceSet | None) -> None:
-        if old is not None and new is None:
+            self._members.forget(old.metadata.uid)
             self._pace.forget(old.metadata.uid)
 
     async def view(self, key: ObjectKey) -> SetView | None:
@@ -65,20 +62,19 @@ class KubeSets:
         owner = self._watched.sets.get(key)
         if owner is None or not self._watched.is_current(set_scope(key)):
             return None
-        mine = self._watched.pods.by_index(CONTROLLER, owner.metadata.uid)
         selector = owner.spec.selector
+        pods, misfits = self._members.of(owner.metadata.uid, selector)
         strays = [
             pod
             for pod in self._watched.pods.by_index(ORPHANS, key.namespace)
             if pod.metadata.deletion_timestamp is None and matches(selector, pod.metadata.labels)
         ]
-        fact_of = self._facts.fact_of
         return SetView(
             owner=owner,
-            pods=[fact_of(p) for p in mine if matches(selector, p.metadata.labels)],
+            pods=pods,
             revisions=self._revisions.of(owner.metadata),
-            strays=[fact_of(p) for p in strays],
-            misfits=[fact_of(p) for p in mine if not matches(selector, p.metadata.labels)],
+            strays=[convert(p) for p in strays],
+            misfits=misfits,
             is_taken=lambda name: self._watched.pods.get(ObjectKey(key.namespace, name)) is not None,
         )
 
