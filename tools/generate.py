@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from cafe.api.crd import DECLARATIONS, crd_of
-from tools.reference import commands_page, kinds_page
+from tools.reference import commands_page, kinds_page, metrics_page
 
 ROOT = Path(__file__).parents[1]
 HEADER = "# Generated from src/cafe/api by `make generate`; change it there.\n"
@@ -18,6 +18,7 @@ def wanted() -> dict[Path, str]:
     pages = {
         ROOT / "docs/reference/kinds.md": kinds_page(),
         ROOT / "docs/reference/commands.md": commands_page(),
+        ROOT / "docs/reference/metrics.md": metrics_page(),
     }
     return pages | {
         ROOT / "deploy/crds" / f"{declaration.plural}.yaml": HEADER
