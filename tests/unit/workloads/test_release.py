@@ -135,11 +135,26 @@ def test_the_status_says_per_group_and_unit_how_far_it_is() -> None:
 def test_a_unit_that_lacks_pods_says_why() -> None:
     world = in_beta()
     world.reconcile()
+    for one in world.sets.values():
+        one.status = one.told()
     unit = decided(world).status.units[0]
     assert (unit.reason, unit.message) == ("Updating", "On its way")
     waiting = decided(world).status.waiting
     assert waiting is not None
     assert waiting.message == "a: On its way; b: On its way"
+
+
+def test_no_count_drops_to_nothing_while_a_set_takes_over_its_partition() -> None:
+    """Beta is done and group 1 just opened: the sets' reports are old for a moment, what they told stands."""
+    world = settled(need_waiting_for_confirm=True)
+    world.edit(template=pods_of("v2"))
+    world.settle(confirming=False)
+    assert world.person_confirms()
+    world.reconcile()
+    world.reconcile()
+    status = decided(world).status
+    assert (status.current_group, status.updated_replicas, status.groups[0].done) == (1, 2, 2)
+    assert [u.updated_available for u in status.units] == [1, 1]
 
 
 def test_a_set_whose_report_is_old_is_not_believed() -> None:

@@ -13,8 +13,8 @@ from cafe.kube.objects import Condition, ContainerStatus, Pod, parse_time
 from cafe.workloads.domain.facts import ContainerFact, PodFact
 from cafe.workloads.domain.pods import read_state
 
-STARTING = {"ContainerCreating", "PodInitializing"}
-"""Reasons to wait that are no problem."""
+STARTING = {"ContainerCreating", "PodInitializing", "Completed"}
+"""Reasons that are no problem: on its way to run, or just stopped in order to be started anew."""
 
 
 def convert(pod: Pod) -> PodFact:
@@ -46,7 +46,7 @@ def convert(pod: Pod) -> PodFact:
 
 def _container(image: str, status: ContainerStatus) -> ContainerFact:
     waiting, ended = status.state.waiting, status.state.terminated
-    problem = ended.reason if ended else ""
+    problem = ended.reason if ended and ended.reason not in STARTING else ""
     if waiting is not None and waiting.reason not in STARTING:
         problem = waiting.reason
     return ContainerFact(

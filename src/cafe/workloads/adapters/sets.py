@@ -197,8 +197,13 @@ class KubeSets:
 def status_patch(
     meta: Metadata, old: msgspec.Struct, new: msgspec.Struct, now: datetime
 ) -> dict[str, Any] | None:
-    """Return the guarded merge patch from one status to the next; None if nothing differs."""
+    """Return the guarded merge patch from one status to the next; None if nothing differs.
+
+    The first status is written whole: zeros, too, are told.
+    """
     was, will = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    if not was.get("observedGeneration"):
+        was = {}
     before = {c["type"]: c for c in was.get("conditions", [])}
     for condition in will.get("conditions", []):
         known = before.get(condition["type"], {})

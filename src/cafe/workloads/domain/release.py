@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus
 from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.kernel import Refusal
@@ -248,16 +248,27 @@ def _told(plan: Plan) -> str:
 
 
 def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[InPlaceSetStatus, bool]]:
-    """Return each planned unit's status and whether it can be believed for the plan's revision."""
-    by_unit = {u.unit: u for u in view.units}
-    return {
-        p.name: (
-            by_unit[p.name].status,
-            by_unit[p.name].is_observed and by_unit[p.name].revision == plan.revision,
-        )
-        for p in plan.units
-        if p.name in by_unit
-    }
+    """Return each planned unit's status, and whether it can be believed for the plan's revision.
+
+    Of a set that has not reported on its newest spec yet, the counts last told under this plan stand: they
+    are shown, so that no number drops to 0 whenever a partition is raised, but nothing is decided from them.
+    """
+    stored = view.app.status
+    is_same = stored.plan is not None and stored.plan.hash == plan.hash
+    told = {u.name: u for u in stored.units} if is_same else {}
+    facts: dict[str, tuple[InPlaceSetStatus, bool]] = {}
+    for unit in view.units:
+        status, believed = unit.status, unit.is_observed and unit.revision == plan.revision
+        if not believed:
+            last = told.get(unit.unit, UnitStatus())
+            status = msgspec.structs.replace(
+                status,
+                updated_replicas=last.updated,
+                updated_available_replicas=last.updated_available,
+                conditions=[],
+            )
+        facts[unit.unit] = (status, believed)
+    return {p.name: facts[p.name] for p in plan.units if p.name in facts}
 
 
 def _course(view: ReleaseView, plan: Plan) -> Course:

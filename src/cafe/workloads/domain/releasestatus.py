@@ -97,8 +97,8 @@ def release_status(
         replicas=sum(s.replicas for s in sets),
         ready_replicas=sum(s.ready_replicas for s in sets),
         available_replicas=sum(s.available_replicas for s in sets),
-        updated_replicas=sum(s.updated_replicas for s, ok in course.units.values() if ok),
-        updated_available_replicas=sum(s.updated_available_replicas for s, ok in course.units.values() if ok),
+        updated_replicas=sum(s.updated_replicas for s, _ in course.units.values()),
+        updated_available_replicas=sum(s.updated_available_replicas for s, _ in course.units.values()),
         current_revision=revision if course.is_complete else app.status.current_revision,
         update_revision=revision,
         collision_count=app.status.collision_count,
@@ -162,8 +162,6 @@ def _groups(course: Course) -> list[GroupStatus]:
         return []
     left = {
         u.name: max(0, course.units[u.name][0].updated_available_replicas - u.base)
-        if course.units[u.name][1]
-        else 0
         for u in course.plan.units
         if u.name in course.units
     }
@@ -211,9 +209,9 @@ def _units(course: Course) -> list[UnitStatus]:
                 desired=unit.quota,
                 partition=wanted[unit.name].partition,
                 replicas=status.replicas,
-                updated=status.updated_replicas if believed else 0,
+                updated=status.updated_replicas,
                 available=status.available_replicas,
-                updated_available=status.updated_available_replicas if believed else 0,
+                updated_available=status.updated_available_replicas,
                 reason=reason if lacks else "",
                 message=message if lacks else "",
             )
@@ -225,7 +223,7 @@ def _unit_why(status: InPlaceSetStatus) -> tuple[str, str]:
     for condition in status.conditions:
         if condition.type == "Progressing":
             return condition.reason, condition.message
-    return "Starting", "The set has not reported yet"
+    return "Starting", ""
 
 
 def _conditions(app: CafeDeployment, course: Course, waiting: Waiting | None) -> list[Condition]:
