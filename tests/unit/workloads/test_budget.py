@@ -82,7 +82,8 @@ def test_k2412_no_allowance_is_ever_negative() -> None:
 
 def test_a_pod_on_its_way_counts_for_where_it_goes() -> None:
     assert aims_at(withheld("w", target=NEW, revision=OLD), NEW)
-    assert not aims_at(withheld("w", target=OLD, revision=NEW), NEW)
+    assert aims_at(withheld("w", target=OLD, revision=NEW), NEW)
+    assert not aims_at(withheld("w", target=OLD, revision=OLD), NEW)
     assert aims_at(pod(revision=NEW), NEW)
 
 

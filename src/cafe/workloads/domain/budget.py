@@ -59,8 +59,12 @@ def budget_now(
 
 
 def aims_at(pod: PodFact, revision: str) -> bool:
-    """Whether the pod runs *revision* or is on its way there."""
-    return (pod.state.revision if pod.state else pod.revision) == revision
+    """Whether the pod runs *revision* or is on its way there.
+
+    A pod whose gate fell for another revision, and whose target then moved back to its own, counts too: it is
+    given back untouched, and no other pod may be changed in its stead.
+    """
+    return pod.revision == revision or (pod.state is not None and pod.state.revision == revision)
 
 
 @dataclass(frozen=True, slots=True)
