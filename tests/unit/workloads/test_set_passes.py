@@ -11,9 +11,9 @@ from cafe.api.shapes import LabelSelector, Metadata, PodTemplate
 from cafe.kernel import Conflict, ObjectKey
 from cafe.workloads.domain.facts import ContainerFact, PodFact, RevisionFact, UpdateState
 from cafe.workloads.domain.revisions import hash_of
-from cafe.workloads.domain.updating import LowerGate, Step, WriteChange
+from cafe.workloads.domain.updating import LowerGate, RaiseGate, Step, WriteChange
 from cafe.workloads.ports import SetView
-from cafe.workloads.reconcilers.inplacesets import RECHECK, InPlaceSetReconciler
+from cafe.workloads.reconcilers.inplacesets import RECHECK, REST, STEPS, InPlaceSetReconciler
 from tests.unit.workloads.facts import LONG_AGO, template
 from tests.worlds.clock import LoopClock, in_virtual_time
 
@@ -37,6 +37,7 @@ class Shelf:
     """A store of one set; a pod on *moved* conflicts."""
 
     pods: list[PodFact]
+    budget: int = 2
     grace: int = 0
     moved: frozenset[str] = frozenset()
     holds: timedelta | None = None
@@ -44,7 +45,9 @@ class Shelf:
     statuses: list[InPlaceSetStatus] = field(default_factory=list)
 
     async def view(self, key: ObjectKey) -> SetView:
-        strategy = InPlaceSetStrategy(partition=4, max_unavailable=2, grace_period_seconds=self.grace)
+        strategy = InPlaceSetStrategy(
+            partition=len(self.pods), max_unavailable=self.budget, grace_period_seconds=self.grace
+        )
         spec = InPlaceSetSpec(
             selector=LabelSelector(match_labels={"app": "web"}),
             template=parsed("app:v2"),
@@ -118,3 +121,14 @@ async def test_a_status_that_is_held_back_is_decided_anew_when_it_is_due() -> No
     assert (await reconciler(store).reconcile(KEY)).recheck == timedelta(milliseconds=300)
     store.holds = None
     assert (await reconciler(store).reconcile(KEY)).recheck == RECHECK
+
+
+@in_virtual_time
+async def test_a_pass_stays_short_and_first_gives_back_what_serves_again() -> None:
+    store = shelf(3 * STEPS, budget=3 * STEPS, grace=30)
+    store.pods[-1] = replace(store.pods[-1], revision=NEW.hash, is_gated=True)
+    outcome = await reconciler(store).reconcile(KEY)
+    assert len(store.steps) == STEPS
+    assert isinstance(store.steps[0], RaiseGate)
+    assert {type(step) for step in store.steps[1:]} == {LowerGate}
+    assert outcome.recheck == REST

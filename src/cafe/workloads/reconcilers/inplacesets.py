@@ -24,8 +24,10 @@ from cafe.workloads.domain.updating import (
     LowerGate,
     MarkForDeletion,
     Progress,
+    RaiseGate,
     Step,
     UpdateRules,
+    WriteChange,
     decide_update,
     next_step,
 )
@@ -33,6 +35,14 @@ from cafe.workloads.ports import RevisionTaken, SetStore, SetView
 
 RECHECK = timedelta(minutes=5)
 """In case a watch event is lost."""
+
+STEPS = 32
+"""Pods changed in one pass: as many as there are connections. More would wait for them, and what has become
+ready meanwhile would wait for the whole pass to end."""
+
+REST = timedelta(milliseconds=100)
+"""When the pods beyond `STEPS` follow, should none of this pass's writes bring the set back sooner: if all of
+them conflict, our view lags behind, and to try again at once would only burden the server."""
 
 
 class InPlaceSetReconciler:
@@ -67,7 +77,8 @@ class InPlaceSetReconciler:
         live = {goal.update_revision, goal.current_revision, *(p.revision for p in view.pods)}
         for old in outdated(revisions, live, view.owner.spec.history_limit):
             await self._sets.delete_revision(view.owner, old)
-        return Outcome(recheck=min(RECHECK, progress.recheck or RECHECK, held or RECHECK))
+        waits = [wait for wait in (progress.recheck, held) if wait is not None]
+        return Outcome(recheck=min([RECHECK, *waits]))
 
     async def _claim(self, view: SetView) -> bool:
         """Adopt and release pods; say whether anything was written, since the view is old then."""
@@ -145,18 +156,27 @@ class InPlaceSetReconciler:
                 if following is not None:
                     await self._sets.take_step(view, following)
 
-        outcomes = await asyncio.gather(*(take(step) for step in progress.steps), return_exceptions=True)
+        steps = in_order(progress.steps)
+        if len(steps) > STEPS:
+            steps, progress = steps[:STEPS], replace(progress, recheck=REST)
+        outcomes = await asyncio.gather(*(take(step) for step in steps), return_exceptions=True)
         for outcome in outcomes:
             # A conflict concerns one pod alone: it moved, and its event brings the set back.
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
                 raise outcome
-        for step in progress.steps:
+        for step in steps:
             if isinstance(step, MarkForDeletion):
                 note = Note(
                     "PodReplaced", f"Pod {step.pod.name} is replaced: {', '.join(step.paths)} changed"
                 )
                 await self._sets.tell(view.owner, note)
         return progress
+
+
+def in_order(steps: Sequence[Step]) -> list[Step]:
+    """Put first what gives capacity back, last what takes it."""
+    ranks = {RaiseGate: 0, WriteChange: 1, MarkForDeletion: 2, LowerGate: 3}
+    return sorted(steps, key=lambda step: ranks[type(step)])
 
 
 def goal_of(view: SetView, revision: RevisionFact) -> SetGoal:
