@@ -61,7 +61,6 @@ class NamespaceRules(Rules):
 
     has_status = True
     returns_deleted = True
-    keeps_status_metadata = False
     name_rule: NameRule = staticmethod(dns_label)
     fields: Mapping[str, Path] = {"status.phase": ("status", "phase")}
 
@@ -111,7 +110,6 @@ class ServiceRules(Rules):
 
     has_status = True
     returns_deleted = True
-    keeps_status_metadata = False
     name_rule: NameRule = staticmethod(dns_label_1035)
     fields: Mapping[str, Path] = {
         "spec.clusterIP": ("spec", "clusterIP"),
@@ -242,7 +240,6 @@ class ClaimRules(Rules):
 
     has_status = True
     returns_deleted = True
-    keeps_status_metadata = True
 
     def first_status(self, obj: Json) -> Json:
         """A claim begins pending."""
@@ -277,7 +274,6 @@ class NodeRules(Rules):
     """Nodes: written by kubelets."""
 
     has_status = True
-    keeps_status_metadata = False
     fields: Mapping[str, Path] = {"spec.unschedulable": ("spec", "unschedulable")}
 
     def prepare_create(self, obj: Json, around: Surroundings) -> Json:

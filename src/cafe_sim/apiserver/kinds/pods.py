@@ -119,7 +119,7 @@ class PodRules(Rules):
 
     has_status = True
     has_generation = True
-    keeps_status_metadata = False
+    status_keeps = ("ownerReferences",)  # Old kubelets broke them.
     returns_deleted = True
     fields: dict[str, Path] = {  # noqa: RUF012 -- declared as a Mapping by the base
         "spec.nodeName": ("spec", "nodeName"),

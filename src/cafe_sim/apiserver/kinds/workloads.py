@@ -60,7 +60,6 @@ class TemplateRules(Rules):
 
     has_status = True
     has_generation = True
-    keeps_status_metadata = True
 
     def __init__(self, zero_status: Json, fields: dict[str, Path] | None = None) -> None:
         self._zero_status = zero_status
@@ -92,6 +91,8 @@ def _same_selector(spec: Json, before: Json) -> list[FieldError]:
 
 class DeploymentRules(TemplateRules):
     """Deployments, whose rolling update must be able to move."""
+
+    status_keeps = ("labels",)
 
     def check(self, obj: Json) -> list[FieldError]:
         """Check the strategy as well."""
