@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testbed import ControlPlane, FakeNodes, RealNodes, requirements
+
+# No deadline: how long an example takes is the machine's affair, not a law.
+settings.register_profile("cafe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cafe")
 
 
 def need(*, real_nodes: bool) -> None:

@@ -46,6 +46,12 @@ class _Planned:
     def __lt__(self, other: "_Planned") -> bool:
         return (self.when, self.order) < (other.when, other.order)
 
+    def run(self) -> None:
+        """Take the step, unless it was taken back meanwhile."""
+        step, self.step = self.step, None
+        if step is not None:
+            step()
+
     def cancel(self) -> None:
         """Forget the step; harmless once it has run."""
         self.step = None
@@ -81,17 +87,16 @@ class ManualTimeline:
     def run_until_idle(self) -> int:
         """Run all that is due now, and what that makes due; time stands still. Return the number of steps."""
         steps = 0
-        while True:
-            if self._ready:
-                self._ready.popleft()()
-            elif self._planned and self._planned[0].when <= self._now:
-                step = heapq.heappop(self._planned).step
-                if step is None:
-                    continue
-                step()
-            else:
-                return steps
+        while self._collect():
+            self._ready.popleft()()
             steps += 1
+        return steps
+
+    def _collect(self) -> bool:
+        """Line up what has become due, before anything that it makes due; tell whether there is anything."""
+        while self._planned and self._planned[0].when <= self._now:
+            self._ready.append(heapq.heappop(self._planned).run)
+        return bool(self._ready)
 
     def advance(self, delta: timedelta) -> None:
         """Let *delta* pass, stopping at each instant for which something is planned."""

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from cafe.kernel import SystemClock
 from cafe.kube.transport import Request, Stream, Transport
+
+Value: TypeAlias = Any
+"""Any JSON value."""
+Json: TypeAlias = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
@@ -17,7 +21,7 @@ APPLY = "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
-def _compact(body: Any) -> bytes:
+def _compact(body: Value) -> bytes:
     """Encode as our own client does: the server keeps some parts byte for byte."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -27,7 +31,7 @@ class Answer:
     """A status with its object."""
 
     status: int
-    body: Any
+    body: Value
     headers: Any = field(default_factory=dict)
 
     @property
@@ -80,7 +84,6 @@ class Watched:
             yield json.loads(line)
 
 
-Json = dict[str, Any]
 Hook = Callable[[Json], Json]
 """Gets the request of an AdmissionReview and returns the response, without its uid."""
 
@@ -111,7 +114,7 @@ class World:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: Value = None,
         media: str = "",
         accept: str = "application/json",
         **query: str,
@@ -127,16 +130,16 @@ class World:
     async def get(self, path: str, **query: str) -> Answer:
         return await self.send("GET", path, **query)
 
-    async def post(self, path: str, body: Any, **query: str) -> Answer:
+    async def post(self, path: str, body: Value, **query: str) -> Answer:
         return await self.send("POST", path, body, **query)
 
-    async def put(self, path: str, body: Any, **query: str) -> Answer:
+    async def put(self, path: str, body: Value, **query: str) -> Answer:
         return await self.send("PUT", path, body, **query)
 
-    async def patch(self, path: str, body: Any, media: str = MERGE, **query: str) -> Answer:
+    async def patch(self, path: str, body: Value, media: str = MERGE, **query: str) -> Answer:
         return await self.send("PATCH", path, body, media, **query)
 
-    async def delete(self, path: str, body: Any = None, **query: str) -> Answer:
+    async def delete(self, path: str, body: Value = None, **query: str) -> Answer:
         return await self.send("DELETE", path, body, **query)
 
     @asynccontextmanager

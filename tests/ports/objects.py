@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.ports.backend import Value
+
 Json = dict[str, Any]
 
 
@@ -9,7 +11,7 @@ def config_map(name: str, **data: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
-def pod(name: str, *, labels: Json | None = None, **spec: Any) -> Json:
+def pod(name: str, *, labels: Json | None = None, **spec: Value) -> Json:
     container = {"name": "main", "image": "registry.invalid/main:1"}
     full = {"containers": [container], "schedulerName": "nobody", **spec}
     return {
@@ -20,14 +22,14 @@ def pod(name: str, *, labels: Json | None = None, **spec: Any) -> Json:
     }
 
 
-def deployment(name: str, **spec: Any) -> Json:
+def deployment(name: str, **spec: Value) -> Json:
     labels = {"app": name}
     template = {"metadata": {"labels": labels}, "spec": pod(name)["spec"]}
     full = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template, **spec}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": full}
 
 
-def definition(kind: str, **version: Any) -> Json:
+def definition(kind: str, **version: Value) -> Json:
     plural, group = f"{kind.lower()}s", "ports.cafe.test"
     spec = {
         "type": "object",
@@ -81,5 +83,5 @@ def definition(kind: str, **version: Any) -> Json:
     }
 
 
-def custom(kind: str, name: str, **spec: Any) -> Json:
+def custom(kind: str, name: str, **spec: Value) -> Json:
     return {"apiVersion": "ports.cafe.test/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -42,3 +42,9 @@ CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause"
 
 UPDATE_GATE = f"{DOMAIN}/in-place-update-ready"
 """The readiness gate of every pod of an InPlaceSet: False while the pod is being changed."""
+
+CONTROLLER_NAMESPACE = "cafe-system"
+"""Where the controller and its lease live."""
+
+CONTROLLER_LEASE = "cafe-controller"
+"""The Lease by which the controller's replicas elect a leader."""

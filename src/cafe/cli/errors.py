@@ -43,7 +43,7 @@ class Problem(Exception):
 
 def lines_of(problem: Problem) -> list[str]:
     """Return the lines for stderr: `error:`, `why:` with the code, `do:`."""
-    why = f"{problem.why} ({problem.code})" if problem.why else problem.code
+    why = f"{problem.why.rstrip('.')} ({problem.code})" if problem.why else problem.code
     lines = [f"error: {problem.what}", f"why: {why}"]
     return [*lines, f"do: {problem.do}"] if problem.do else lines
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from cafe.api.names import CONTROLLER_LEASE, CONTROLLER_NAMESPACE
 from cafe.kernel import ObjectKey, Refusal, SystemClock, SystemEntropy
 from cafe.kube.access import Access, in_cluster
 from cafe.kube.client import Client
@@ -26,10 +27,9 @@ from cafe.kube.runtime import (
 )
 from cafe.observe.logs import configure_logs
 from cafe.observe.metrics import ClientMetrics, ProcessMetrics
-from cafe.processes.crds import install_crds
+from cafe.processes.crds import install
 from cafe.processes.workloads import Surroundings, WorkloadControllers
 
-LEASE = "cafe-controller"
 GRACE = timedelta(seconds=20)
 
 log = structlog.get_logger(__name__)
@@ -55,10 +55,10 @@ async def run(options: argparse.Namespace) -> None:
     client = Client(transport, clock, entropy, metrics=ClientMetrics(registry))
     identity = f"{os.uname().nodename}_{entropy.uid()}"
     if options.install_crds:
-        await install_crds(client)
+        await install(client, options.namespace)
     controllers = WorkloadControllers(client, Surroundings(clock, entropy, registry), identity)
     health = Health(lambda: controllers.is_ready or not options.leader_elect, clock.monotonic())
-    leadership = Leadership(client, ObjectKey(options.namespace, LEASE), identity)
+    leadership = Leadership(client, ObjectKey(options.namespace, CONTROLLER_LEASE), identity)
 
     async def work() -> None:
         if options.leader_elect:
@@ -84,9 +84,9 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cafe controller", description=__doc__)
     parser.add_argument("--kubeconfig", help="default: $KUBECONFIG, else the pod's own cluster")
     parser.add_argument("--context", default="", help="a context of the kubeconfig")
-    parser.add_argument("--namespace", default="kube-system", help="where the lease lives")
+    parser.add_argument("--namespace", default=CONTROLLER_NAMESPACE, help="where the lease lives")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--install-crds", action="store_true", help="apply the CRDs first")
+    parser.add_argument("--install-crds", action="store_true", help="apply the namespace and the CRDs first")
     parser.add_argument("--probe-host", default="127.0.0.1")
     parser.add_argument("--probe-port", type=int, default=0, help="0 chooses a free one")
     parser.add_argument("--log-format", choices=("json", "console"), default="json")

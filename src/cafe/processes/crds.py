@@ -6,6 +6,7 @@ from typing import Any
 from cafe.api.crd import DECLARATIONS, crd_of
 from cafe.kernel import ObjectKey, Unavailable
 from cafe.kube.client import Client
+from cafe.kube.objects import NAMESPACES
 from cafe.kube.patches import ApplyPatch
 from cafe.kube.resources import Kind
 
@@ -22,13 +23,14 @@ PATIENCE = timedelta(seconds=30)
 PERIOD = timedelta(milliseconds=100)
 
 
-async def install_crds(client: Client) -> None:
-    """Apply the CRDs and wait until the API server serves them.
+async def install(client: Client, namespace: str) -> None:
+    """Apply the controller's namespace and the CRDs, and wait until the API server serves them.
 
     Raises:
         Unavailable: They are not served within 30 s.
         cafe.kernel.Refusal: We may not, or somebody else's CRDs have these names.
     """
+    await client.patch(NAMESPACES, ObjectKey("", namespace), ApplyPatch({"metadata": {"name": namespace}}))
     for declaration in DECLARATIONS:
         body = crd_of(declaration)
         key = ObjectKey("", body["metadata"]["name"])

@@ -55,14 +55,15 @@ async def embedded_cluster(
     """
     timeline = LoopTimeline(clock)
     server = ApiServer(timeline, entropy)
-    cluster = SimCluster(server, timeline, entropy, ClusterOptions(renews_leases=True))
-    server.dispatcher.log_source = cluster.logs
-    zones = {cell: f"zone-{number}" for number, cell in enumerate(cells or CELLS, start=1)}
-    cluster.build_cells(zones, nodes_per_cell or NODES_PER_CELL)
     folder = home / "pki"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     listen = Listen(port=port, folder=folder, tokens={entropy.uid(): User()})
     async with serve(server, listen) as address:
+        options = ClusterOptions(renews_leases=True, certificate=(address.authority or b"").decode())
+        cluster = SimCluster(server, timeline, entropy, options)
+        server.dispatcher.log_source = cluster.logs
+        zones = {cell: f"zone-{number}" for number, cell in enumerate(cells or CELLS, start=1)}
+        cluster.build_cells(zones, nodes_per_cell or NODES_PER_CELL)
         cluster.start()
         kubeconfig = home / "kubeconfig"
         address.write_kubeconfig(kubeconfig)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
+from cafe.api.names import CONTROLLER_LEASE, CONTROLLER_NAMESPACE
 from cafe.cli.ports import Tell, UpOptions, UpState
 from cafe.cli.upstate import write_state
 from cafe.kernel import Clock, Entropy, ObjectKey, SystemClock, SystemEntropy
@@ -17,11 +18,9 @@ from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import load_kubeconfig
 from cafe.kube.leadership import Leadership
 from cafe.kube.transport import Transport
-from cafe.processes.crds import install_crds
+from cafe.processes.crds import install
 from cafe.processes.workloads import Surroundings, WorkloadControllers
 
-NAMESPACE = "kube-system"
-LEASE = "cafe-controller"
 PERIOD = timedelta(milliseconds=50)
 
 
@@ -73,11 +72,12 @@ async def run_up(options: UpOptions, tell: Tell) -> None:
     async with _ground(options, clock, entropy) as ground:
         client = Client(ground.transport, clock, entropy)
         tell(f"Using {ground.told}")
-        await install_crds(client)
+        namespace = options.namespace or CONTROLLER_NAMESPACE
+        await install(client, namespace)
         tell("Installed the kinds CafeDeployment (cafed) and InPlaceSet (ips)")
         identity = f"{os.uname().nodename}_{entropy.uid()}"
         controllers = WorkloadControllers(client, Surroundings(clock, entropy, CollectorRegistry()), identity)
-        lease = ObjectKey(options.namespace or NAMESPACE, LEASE)
+        lease = ObjectKey(namespace, CONTROLLER_LEASE)
         announcing = asyncio.ensure_future(_announce(options, ground, controllers, tell))
         try:
             while True:  # Leadership may be lost, for instance to a suspended laptop: stand again.

@@ -42,7 +42,7 @@ class Deleter:
         if marked is old:
             return old, False
         if marked is not None:
-            marked = self._marked(marked, _finalizers(old, options), 0)
+            marked = self._marked(marked, _finalizers(marked, options), 0)
             marked = with_meta(marked, deletionGracePeriodSeconds=None)
             return self._store_marked(resource, context, marked, old)
         wanted = None if options.grace_period is None else int(options.grace_period / timedelta(seconds=1))

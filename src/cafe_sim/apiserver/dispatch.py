@@ -89,7 +89,10 @@ class Dispatcher:
         target = route.target
         form = wanted_representation(request.accept, self._timeline.now)
         if target.subresource == "log":
-            return open_log(self.log_source, self._operations.get(target), query)
+            pod = self._operations.get(target)
+            if not pod["spec"].get("nodeName"):
+                return Response(204, b"", {})  # There is no kubelet yet that could be asked.
+            return open_log(self.log_source, pod, query)
         _check_verb(target, "get" if target.name else "list")
         if target.name and not is_true(query, "watch"):
             found = self._operations.get(target)

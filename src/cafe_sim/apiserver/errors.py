@@ -61,7 +61,7 @@ def shown(value: Value) -> str:
 
 def not_supported(field: str, value: Value, allowed: Sequence[str]) -> FieldError:
     """A value that isn't one of an enumeration."""
-    names = ", ".join(f'"{name}"' for name in sorted(allowed))
+    names = ", ".join(f'"{name}"' for name in allowed)
     return FieldError("NotSupported", field, value, f"supported values: {names}")
 
 

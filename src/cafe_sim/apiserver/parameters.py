@@ -92,7 +92,7 @@ def _by_fields(resource: Resource, text: str) -> Callable[[Json], bool]:
     try:
         return parse_fields(text, resource.selectable)
     except StatusError as error:
-        if "known field" not in error.message:
+        if "known field" not in error.message or not resource.rules.fields:
             raise
         label = error.message.split('"')[1]
         raise errors.bad_request(

@@ -116,6 +116,8 @@ class Writer:
         if old is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
         new = self.read(resource, context, graft(old, change(old)), old)
+        if target.resource.is_namespaced and not new["metadata"].get("namespace"):
+            new = with_meta(new, namespace=target.namespace)
         self._guard(target, new, old, is_put=is_put)
         asked = new
         changed = yield from self._admission.change(target, context, new, old)
@@ -174,7 +176,7 @@ class Writer:
         self.note_unknown(context, notes.unknown)
         stored_version = known["apiVersion"] if known is not None else resource.api_version
         head = {"kind": resource.kind, "apiVersion": stored_version}
-        return {**head, **resource.stored(new), **head}
+        return resource.stored({**head, **new, **head})
 
     @staticmethod
     def note_unknown(context: Context, unknown: list[str]) -> None:
@@ -236,7 +238,8 @@ class Writer:
             found = check_metadata(
                 meta, is_namespaced=resource.is_namespaced, name_rule=resource.rules.name_rule
             )
-            found += check_metadata_update(meta, old["metadata"])
+            # Twice, as the real server: once for all kinds and once by the kind's own rules.
+            found += 2 * check_metadata_update(meta, old["metadata"])
         if target.subresource:
             return found + resource.rules.check_subresource(target.subresource, new, old)
         return found + resource.rules.check_update(new, old)

@@ -1,14 +1,12 @@
 """Server-side apply: who owns what, conflicts, and what goes when nobody wants it."""
 
-from typing import Any
-
-from tests.ports.backend import APPLY, Answer, World, case
+from tests.ports.backend import APPLY, Answer, Value, World, case
 from tests.ports.objects import config_map, deployment
 
 APPS = "apps/v1"
 
 
-async def _apply(world: World, body: Any, manager: str, **query: str) -> Answer:
+async def _apply(world: World, body: Value, manager: str, **query: str) -> Answer:
     plural, api = ("deployments", APPS) if body["kind"] == "Deployment" else ("configmaps", "v1")
     path = world.path(plural, body["metadata"]["name"], api=api)
     return await world.patch(path, body, APPLY, fieldManager=manager, **query)
@@ -18,7 +16,7 @@ def _owners(answer: Answer) -> set[tuple[str, str]]:
     return {(entry["manager"], entry["operation"]) for entry in answer.meta["managedFields"]}
 
 
-def _fields(answer: Answer, manager: str) -> Any:
+def _fields(answer: Answer, manager: str) -> Value:
     return next(e["fieldsV1"] for e in answer.meta["managedFields"] if e["manager"] == manager)
 
 

@@ -179,8 +179,8 @@ async def a_terminating_namespace_takes_nothing_new(world: World) -> None:
     assert (answer.status, answer.reason) == (403, "Forbidden")
     assert answer.causes == [("NamespaceTerminating", "metadata.namespace")]
     assert answer.message == (
-        f'configmaps "b" is forbidden: unable to create new content in namespace {world.namespace} because it '
-        "is being terminated"
+        f'configmaps "b" is forbidden: unable to create new content in namespace {world.namespace} '
+        "because it is being terminated"
     )
     await world.patch(world.path("configmaps", "a"), {"metadata": {"finalizers": None}})
 

@@ -46,7 +46,9 @@ async def a_stale_gate_patch_is_a_conflict(world: World) -> None:
     await world.patch(world.path("pods", "a"), {"metadata": {"labels": {"x": "y"}}})
     answer = await world.patch(world.path("pods", "a", sub="status"), _lowered(made), STRATEGIC)
     assert (answer.status, answer.reason) == (409, "Conflict")
-    assert answer.message.startswith('Operation cannot be fulfilled on pods "a": the object has been modified')
+    assert answer.message.startswith(
+        'Operation cannot be fulfilled on pods "a": the object has been modified'
+    )
 
 
 @case
@@ -247,7 +249,12 @@ async def a_merge_patch_of_conditions_replaces_them_all(world: World) -> None:
 @case
 async def a_pods_status_patch_takes_finalizers_but_no_owners(world: World) -> None:
     await _gated(world)
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "00000000-0000-4000-8000-000000000001"}
+    owner = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "x",
+        "uid": "00000000-0000-4000-8000-000000000001",
+    }
     patch = {
         "metadata": {"finalizers": ["cafe.test/hold"], "ownerReferences": [owner]},
         "status": {"message": "m"},
@@ -272,7 +279,9 @@ async def container_statuses_merge_as_a_whole_list_of_names(world: World) -> Non
     one = {"name": "main", "image": "x:1", "imageID": "sha256:1", "ready": True, "restartCount": 0}
     await world.patch(path, {"status": {"containerStatuses": [one]}}, STRATEGIC)
     answer = await world.patch(
-        path, {"status": {"containerStatuses": [{**one, "restartCount": 1, "imageID": "sha256:2"}]}}, STRATEGIC
+        path,
+        {"status": {"containerStatuses": [{**one, "restartCount": 1, "imageID": "sha256:2"}]}},
+        STRATEGIC,
     )
     assert answer.status == 200
     (found,) = answer.body["status"]["containerStatuses"]
@@ -315,13 +324,20 @@ async def a_pod_adopted_twice_has_one_controller(world: World) -> None:
     assert first.status == 200
     answer = await world.patch(path, {"metadata": {"ownerReferences": [two]}}, STRATEGIC)
     assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", "metadata.ownerReferences")])
-    assert 'Only one reference can have Controller set to true. Found "true" in references for' in answer.message
+    assert (
+        'Only one reference can have Controller set to true. Found "true" in references for' in answer.message
+    )
 
 
 @case
 async def a_pod_is_released_by_a_directive(world: World) -> None:
     body = pod("a")
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "one", "uid": "00000000-0000-4000-8000-000000000001"}
+    owner = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "one",
+        "uid": "00000000-0000-4000-8000-000000000001",
+    }
     other = {**owner, "name": "two", "uid": "00000000-0000-4000-8000-000000000002"}
     # Owners that do not exist would have the collector delete the pod; it is held.
     body["metadata"] |= {"ownerReferences": [owner, other], "finalizers": ["cafe.test/hold"]}

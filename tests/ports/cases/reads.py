@@ -1,6 +1,6 @@
 """Reading: lists, pages, selectors, versions, watches, tables."""
 
-from tests.ports.backend import TABLE, World, case
+from tests.ports.backend import TABLE, World, case, slow_case
 from tests.ports.objects import config_map, pod
 
 
@@ -192,7 +192,7 @@ async def a_finalizers_end_is_a_deletion_event_of_the_last_stored_state(world: W
     assert obj["metadata"]["finalizers"] == ["cafe.test/hold"]
 
 
-@case
+@slow_case
 async def a_watch_ends_after_its_timeout(world: World) -> None:
     async with world.watch(world.path("configmaps"), timeoutSeconds="1", resourceVersion="0") as stream:
         seen = await stream.rest()
@@ -237,11 +237,3 @@ async def a_future_version_is_too_large(world: World) -> None:
     answer = await world.get(world.path("configmaps"), resourceVersion="999999999999")
     assert (answer.status, answer.reason) == (504, "Timeout")
     assert ("ResourceVersionTooLarge", "") in answer.causes
-
-
-@case
-async def a_watch_from_a_forgotten_version_is_told_so_in_the_stream(world: World) -> None:
-    # The first version of any store is long gone once a server has run for a moment.
-    await _colored(world, a="x")
-    async with world.watch(world.path("configmaps"), resourceVersion="1", timeoutSeconds="1") as stream:
-        assert stream.status == 200

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -72,6 +72,7 @@ def test_in_words_each_square_is_a_sentence() -> None:
     assert len(lines) == 6
 
 
+@settings(deadline=None, max_examples=60)  # Some draw hundreds of groups.
 @given(
     units=st.lists(st.integers(1, 400), min_size=1, max_size=6),
     batch=st.integers(1, 60),

@@ -5,6 +5,7 @@ the product's own.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -18,7 +19,7 @@ from cafe.api.names import API_VERSION, APP_LABEL, REVISION_LABEL, UNIT_LABEL
 from cafe.cli.errors import Exit, Problem
 from cafe.cli.ports import Document, Place, Resource, Sighting, Tell, UpOptions, UpState, Whereabouts
 from cafe.cli.upstate import write_state
-from cafe.kernel import Conflict, ObjectKey, Unavailable
+from cafe.kernel import Clock, Conflict, ObjectKey, Unavailable
 from cafe.processes.commandline import RealImporter, RealPlanner
 from cafe.workloads.domain.groups import UnitSize, make_plan
 
@@ -53,7 +54,7 @@ class SmallCluster:
         self.writes: list[Document] = []
         self.refused: dict[str, Exception] = {}
         self.rules: list[Callable[[Document], None]] = []
-        self.script: list[Sighting | Exception] = []
+        self.script: list[Sighting | Exception | timedelta] = []
         self.version = 100
         self.opened = 0
         for document in documents:
@@ -138,6 +139,9 @@ class SmallCluster:
             await asyncio.sleep(0)
             if isinstance(entry, Exception):
                 raise entry
+            if isinstance(entry, timedelta):
+                await asyncio.sleep(entry.total_seconds())
+                continue
             if entry.document is not None and not entry.problem:
                 self.store(entry.document)
             yield entry
@@ -150,30 +154,35 @@ def key_of(document: Document) -> ObjectKey:
 
 
 class SmallPlatform:
-    """A `cafe up` that is up at once and runs until it is cancelled."""
+    """A `cafe up` that is up at once and runs until it is cancelled; or one that fails."""
 
-    def __init__(self) -> None:
-        self.options: UpOptions | None = None
-
-    @property
-    def program(self) -> Sequence[str]:
-        return []
+    def __init__(self, program: Sequence[str] = (), failure: str = "") -> None:
+        self.program = program
+        self.failure = failure
 
     async def up(self, options: UpOptions, tell: Tell) -> None:
-        self.options = options
-        write_state(options.state_file, UpState(pid=1, kubeconfig="/none", ready=True))
+        if self.failure:
+            raise Unavailable(self.failure)
+        state = UpState(pid=os.getpid(), kubeconfig=str(options.home / "kubeconfig"), ready=True)
+        write_state(options.state_file, state)
         tell("ready")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tell("cleaned up")
 
 
 class SmallWiring:
     """Real decisions over a small cluster."""
 
-    def __init__(self, cluster: SmallCluster) -> None:
+    def __init__(
+        self, cluster: SmallCluster, clock: Clock | None = None, platform: SmallPlatform | None = None
+    ) -> None:
         self.cluster = cluster
-        self.clock = StillClock()
+        self.clock = clock or StillClock()
         self.planner = RealPlanner()
         self.importer = RealImporter()
-        self.platform = SmallPlatform()
+        self.platform = platform or SmallPlatform()
         self.asked: list[Whereabouts] = []
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cafe.api.crd import DECLARATIONS, crd_of
-from cafe.api.names import CELL_LABEL, GROUP, ZONE_LABEL
+from cafe.api.names import CELL_LABEL, CONTROLLER_LEASE, CONTROLLER_NAMESPACE, GROUP, ZONE_LABEL
 from cafe.cli.errors import Exit, Problem, problem_of
 from cafe.cli.lazy import Command
 from cafe.cli.output import output_option, structured
@@ -20,7 +20,7 @@ from cafe.cli.session import Session
 from cafe.cli.views.tables import span, time_of
 from cafe.kernel import CafeError, ObjectKey
 
-CONTROLLER_LEASE = ObjectKey("cafe-system", "cafe-controller")
+LEASE = ObjectKey(CONTROLLER_NAMESPACE, CONTROLLER_LEASE)
 """The lock that the leading controller holds."""
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -150,14 +150,14 @@ def holds(stored: object, wanted: object) -> bool:
 async def _controller(session: Session, cluster: Cluster) -> Finding:
     start = "cafe up, or install the controller"
     try:
-        lease = (await cluster.get(LEASES, CONTROLLER_LEASE)).get("spec") or {}
+        lease = (await cluster.get(LEASES, LEASE)).get("spec") or {}
     except Problem as problem:
         if problem.exit is not Exit.NOT_FOUND:
             raise
-        return Finding("controller", "fail", f"No controller ever held the lease {CONTROLLER_LEASE}", start)
+        return Finding("controller", "fail", f"No controller ever held the lease {LEASE}", start)
     holder, renewed = lease.get("holderIdentity"), time_of(lease.get("renewTime"))
     if not holder or renewed is None:
-        return Finding("controller", "fail", f"Nobody holds the lease {CONTROLLER_LEASE}", start)
+        return Finding("controller", "fail", f"Nobody holds the lease {LEASE}", start)
     silent = session.wiring.clock.now() - renewed
     if silent > timedelta(seconds=int(lease.get("leaseDurationSeconds") or 15)):
         return Finding("controller", "fail", f"{holder} has been silent for {span(silent)}", start)

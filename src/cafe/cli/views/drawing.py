@@ -138,6 +138,8 @@ def choose(columns: Sequence[Column], inner: Mapping[int, int], room: int) -> li
         tried = picked | {i}
         if sum(widths[j] for j in tried) + FOLDED * _gaps(tried, len(columns)) + 1 <= room or not picked:
             picked = tried
+        elif i not in keep:
+            break  # Those that follow are farther away.
     shown: list[Column | None] = []
     for i, column in enumerate(columns):
         if i in picked:
@@ -148,7 +150,8 @@ def choose(columns: Sequence[Column], inner: Mapping[int, int], room: int) -> li
 
 
 def _gaps(picked: set[int], count: int) -> int:
-    return sum(1 for i in range(count) if i not in picked and (i == 0 or i - 1 in picked))
+    ends = {-1, *picked}
+    return sum(1 for i in ends if i + 1 < count and i + 1 not in picked)
 
 
 @dataclass(frozen=True, slots=True)

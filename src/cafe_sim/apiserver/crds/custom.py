@@ -7,6 +7,17 @@ from cafe_sim.apiserver.resource import Rules, Surroundings
 from cafe_sim.apiserver.values import Path, same_but, with_fields, with_meta
 from cafe_sim.contract import Json
 
+_BLOCKING = {"NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"}
+"""With such errors an object isn't fit for CEL."""
+
+_UNCHECKED = FieldError(
+    "Invalid",
+    "<nil>",
+    None,
+    "some validation rules were not checked because the object was invalid; correct the existing errors to "
+    "complete validation",
+)
+
 
 class CustomRules(Rules):
     """What may be done with objects of a custom kind.
@@ -53,6 +64,8 @@ class CustomRules(Rules):
         if old is not None and same_but(old, new, "metadata"):
             return []  # What is stored may break rules that came later; only what changes is judged.
         found = list(check_value(self._schema, new, ""))
-        if found or self._judge.is_idle:
+        if self._judge.is_idle:
             return found
-        return list(self._judge.check(new, old))
+        if any(error.kind in _BLOCKING for error in found):
+            return [*found, _UNCHECKED]
+        return found + list(self._judge.check(new, old))

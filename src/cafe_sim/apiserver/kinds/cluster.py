@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cafe_sim.apiserver.errors import FieldError, not_supported
-from cafe_sim.apiserver.names import NameRule, dns_label, dns_label_1035, dns_subdomain
+from cafe_sim.apiserver.names import NameRule, dns_label, dns_label_1035, dns_subdomain, path_segment
 from cafe_sim.apiserver.resource import Rules, Surroundings
 from cafe_sim.apiserver.values import Path, dig, with_fields, with_meta
 from cafe_sim.contract import Json
@@ -46,6 +46,7 @@ class ImmutableRules(StoredRules):
     def __init__(self, *fixed: str, name_rule: NameRule = dns_subdomain) -> None:
         super().__init__(name_rule=name_rule)
         self._fixed = fixed
+        self.makes_on_update = name_rule is path_segment  # That is, RBAC's kinds.
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """Compare the fixed fields."""
@@ -110,6 +111,7 @@ class ServiceRules(Rules):
 
     has_status = True
     returns_deleted = True
+    makes_on_update = True
     name_rule: NameRule = staticmethod(dns_label_1035)
     fields: Mapping[str, Path] = {
         "spec.clusterIP": ("spec", "clusterIP"),

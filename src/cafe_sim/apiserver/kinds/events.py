@@ -22,6 +22,7 @@ def to_stored(obj: Json) -> Json:
     for name, empty in (("source", {}), ("firstTimestamp", None), ("lastTimestamp", None)):
         stored.setdefault(name, empty)
     stored.setdefault("involvedObject", {})
+    stored["apiVersion"] = "v1"
     return {name: value for name, value in stored.items() if value != _DROPPED_IF_EMPTY.get(name, ...)}
 
 

@@ -154,6 +154,7 @@ class BudgetRules(Rules):
 
     has_status = True
     has_generation = True
+    needs_version = True
 
     def __init__(self, zero_status: Json) -> None:
         self._zero_status = zero_status

@@ -100,7 +100,7 @@ class Applier:
         came, _ = compare(kind, live, result)
         conflicts = _conflicts(entries, me, came)
         if conflicts and not context.is_forced:
-            raise _conflict(entries, conflicts)
+            raise _conflict(conflicts)
         last = fields_of(entries[me]) if me in entries else None
         keep = mine
         for owner, entry in entries.items():
@@ -148,11 +148,11 @@ def _conflicts(entries: dict[Owner, Json], me: Owner, came: Node | None) -> dict
     return found
 
 
-def _conflict(entries: dict[Owner, Json], conflicts: dict[Owner, Node]) -> StatusError:
+def _conflict(conflicts: dict[Owner, Node]) -> StatusError:
     causes: list[dict[str, str]] = []
     lines: dict[str, list[str]] = {}
     for owner, node in sorted(conflicts.items()):
-        name = _printed(owner, entries[owner])
+        name = _printed(owner)
         for path in paths(node):
             causes.append(
                 {"reason": "FieldManagerConflict", "message": f"conflict with {name}", "field": path}
@@ -169,11 +169,10 @@ def _conflict(entries: dict[Owner, Json], conflicts: dict[Owner, Node]) -> Statu
     return StatusError(409, "Conflict", text, causes)
 
 
-def _printed(owner: Owner, entry: Json) -> str:
+def _printed(owner: Owner) -> str:
     text = f'"{owner.manager}"'
     if owner.subresource:
         text += f' with subresource "{owner.subresource}"'
     if owner.operation == "Update":
         text += f" using {owner.api_version}"
-        text += f" at {entry['time']}" if entry.get("time") else ""
     return text

@@ -1,0 +1,73 @@
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cafe.kernel import SystemClock, SystemEntropy
+from cafe.kube.http import HttpTransport
+from cafe.kube.kubeconfig import load_kubeconfig
+from cafe.kube.transport import Request
+from cafe_sim.apiserver import ApiServer
+from cafe_sim.apiserver.context import User
+from cafe_sim.apiserver.http import Address, Listen, serve
+from cafe_sim.timeline import LoopTimeline
+from tests.ports.objects import config_map
+from tests.worlds.clock import eventually
+
+PATH = "/api/v1/namespaces/default/configmaps"
+WITHIN = timedelta(seconds=10)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def server() -> ApiServer:
+    return ApiServer(LoopTimeline(SystemClock()), SystemEntropy())
+
+
+@pytest.fixture
+async def address(server: ApiServer, tmp_path: Path) -> AsyncIterator[Address]:
+    tokens = {"right": User("alice", ("system:authenticated",))}
+    async with serve(server, Listen(folder=tmp_path, tokens=tokens)) as address:
+        yield address
+
+
+async def _transport(address: Address, path: Path) -> HttpTransport:
+    address.write_kubeconfig(path)
+    return HttpTransport(load_kubeconfig([path]).access(SystemClock()))
+
+
+async def test_our_own_transport_speaks_to_it_over_tls(address: Address, tmp_path: Path) -> None:
+    transport = await _transport(address, tmp_path / "config")
+    made = await transport.send(Request("POST", PATH, body=json.dumps(config_map("a")).encode()))
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    who = await transport.send(
+        Request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=json.dumps(review).encode())
+    )
+    await transport.close()
+    assert made.status == 201
+    assert json.loads(who.body)["status"]["userInfo"]["username"] == "alice"
+
+
+async def test_a_wrong_token_is_unauthorized(address: Address, tmp_path: Path) -> None:
+    transport = await _transport(Address(address.url, address.authority, "wrong"), tmp_path / "config")
+    answer = await transport.send(Request("GET", PATH))
+    await transport.close()
+    assert (answer.status, json.loads(answer.body)["reason"]) == (401, "Unauthorized")
+
+
+async def test_a_client_that_goes_frees_its_watch(
+    server: ApiServer, address: Address, tmp_path: Path
+) -> None:
+    transport = await _transport(address, tmp_path / "config")
+    table = server.store.table("configmaps")
+    async with transport.stream(Request("GET", PATH, (("watch", "true"),))) as stream:
+        server.create("configmaps", "default", config_map("a"))
+        async for line in stream.lines:
+            assert json.loads(line)["object"]["metadata"]["name"] == "a"
+            break
+        assert table.listeners == 1
+
+    await eventually(lambda: table.listeners == 0, WITHIN)
+    await transport.close()
