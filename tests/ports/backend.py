@@ -127,6 +127,11 @@ class World:
         is_json = "json" in reply.headers.get("content-type", "")
         return Answer(reply.status, json.loads(reply.body) if is_json else reply.body, reply.headers)
 
+    async def raw(self, method: str, path: str) -> Answer:
+        """Ask for what need not be JSON; the body is bytes."""
+        reply = await self.transport.send(Request(method, path))
+        return Answer(reply.status, reply.body, reply.headers)
+
     async def get(self, path: str, **query: str) -> Answer:
         return await self.send("GET", path, **query)
 
@@ -143,10 +148,16 @@ class World:
         return await self.send("DELETE", path, body, **query)
 
     @asynccontextmanager
-    async def watch(self, path: str, **query: str) -> AsyncIterator[Watched]:
+    async def watch(
+        self, path: str, accept: str = "application/json", **query: str
+    ) -> AsyncIterator[Watched]:
         asked = (("watch", "true"), *query.items())
-        async with self.transport.stream(Request("GET", path, asked)) as stream:
+        async with self.transport.stream(Request("GET", path, asked, accept=accept)) as stream:
             yield Watched(stream)
+
+    async def pause(self) -> None:
+        """Let the server's own parts go on."""
+        await self._clock.sleep(timedelta(milliseconds=20))
 
     async def until(self, path: str, wanted: Callable[[Answer], bool]) -> Answer:
         """Read *path* until the answer is as wanted: what controllers do takes a moment."""

@@ -42,7 +42,9 @@ class LocalHooks:
 
     def __call__(self, call: WebhookCall) -> WebhookReply:
         answer = self._answers.get(call.client.get("url", ""))
-        return WebhookFailure("nobody is there") if answer is None else _review(answer, call.review)
+        if answer is not None:
+            return _review(answer, call.review)
+        return WebhookFailure(f'Post "{call.client.get("url")}": connection refused')
 
 
 class NetworkHooks:

@@ -142,10 +142,17 @@ class StatefulSetRules(TemplateRules):
 class RevisionRules(Rules):
     """ControllerRevisions: data that never changes."""
 
+    def check(self, obj: Json) -> list[FieldError]:
+        """Revisions are counted up."""
+        if obj.get("revision", 0) >= 0:
+            return []
+        text = "must be greater than or equal to 0"
+        return [FieldError("Invalid", "revision", obj["revision"], text)]
+
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """Only the number may change."""
         if new.get("data") == old.get("data"):
-            return []
+            return self.check(new)
         return [FieldError("Invalid", "data", new.get("data"), IMMUTABLE)]
 
 
