@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 export UV_PROJECT_ENVIRONMENT := .venv
+# Trust what the machine trusts: many a bank inspects TLS with an authority of its own.
+export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fast lint format generate golden testbed bench clean
@@ -37,5 +39,22 @@ test: $(READY) ## Everything; installs what it needs
 	@$(BIN)/python -m testbed prepare
 	@$(BIN)/pytest -q -m "slow or real" || test $$? -eq 5
 
+demo: $(READY) ## The main job: a cluster, Bookinfo, a release in groups, a bad image and the way back
+	@$(BIN)/python tools/demo.py
+
+demo-real: $(READY) ## The same on real kubelets with real containers (needs Go and root)
+	@$(BIN)/python -m testbed prepare
+	@PYTHONPATH=. $(BIN)/python tools/demo_real.py
+
+generate: $(READY) ## Write the CRDs and the reference pages anew
+	@$(BIN)/python -m tools.generate
+
 testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
 	@$(BIN)/python -m testbed up
+
+bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a real API server
+	@$(BIN)/python -m bench.rollout
+
+golden: $(READY) ## Write the expected files of tests anew; look at the difference before you commit
+	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"
+	@git diff --stat -- tests/golden

@@ -37,6 +37,16 @@ class Client:
         self._context = ssl.create_default_context(cafile=authority)
         self._context.load_cert_chain(pair.certificate, pair.key)
 
+    def connect(self, timeout: timedelta | None = None) -> http.client.HTTPSConnection:
+        """Return a connection of its own, to be closed by the caller; without *timeout* it waits for ever."""
+        seconds = timeout.total_seconds() if timeout else None
+        return http.client.HTTPSConnection(self._address, context=self._context, timeout=seconds)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return how we prove who we are, for a connection made by other means."""
+        return self._context
+
     def text(self, method: str, path: str, body: str | None = None, content_type: str = "") -> str:
         """Make a request and return the body.
 
@@ -45,7 +55,7 @@ class Client:
             OSError: There was no answer.
         """
         headers = {"Content-Type": content_type} if content_type else {}
-        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=30)
+        connection = self.connect(timedelta(seconds=30))
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

@@ -45,27 +45,28 @@ class Demo:
         """Head a chapter."""
         print(f"\n\033[1m── {sentence}\033[0m" if sys.stdout.isatty() else f"\n== {sentence}", flush=True)
 
-    def run(self, *words: str, quiet: bool = False) -> str:
-        """Give one command as a person would, show it and its output, and return the output."""
-        if not quiet:
-            print(f"$ cafe {' '.join(words)}", flush=True)
-        done = subprocess.run(
-            [CAFE, *words], env=self.environment, check=False, text=True, stdout=subprocess.PIPE
-        )
-        if not quiet and done.stdout:
-            print(done.stdout.rstrip(), flush=True)
-        if done.returncode not in {0, 8}:
+    def run(self, *words: str) -> None:
+        """Give one command as a person would, and show it and what it prints."""
+        print(f"$ cafe {' '.join(words)}", flush=True)
+        done = subprocess.run([CAFE, *words], env=self.environment, check=False)
+        if done.returncode:
             raise SystemExit(f"error: cafe {words[0]} ended with {done.returncode}")
-        return done.stdout
+
+    def read(self, *words: str) -> dict[str, Any]:
+        """Ask for a document, without showing it."""
+        done = subprocess.run(
+            [CAFE, *words, "-o", "json"], env=self.environment, check=True, stdout=subprocess.PIPE
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
     def app(self) -> dict[str, Any]:
         """Read the application."""
-        found: dict[str, Any] = json.loads(self.run("app", "get", APP, "-o", "json", quiet=True))
-        return found
+        return self.read("app", "get", APP)
 
     def places(self) -> dict[str, Place]:
         """Return where each pod of the application is."""
-        pods = json.loads(self.run("app", "pods", APP, "-o", "json", quiet=True))["items"]
+        pods = self.read("app", "pods", APP)["items"]
         return {
             p["metadata"]["name"]: Place(p["metadata"]["uid"], p["status"]["podIP"], p["spec"]["nodeName"])
             for p in pods
@@ -73,7 +74,7 @@ class Demo:
 
     def images_by_pod(self) -> dict[str, str]:
         """Return which image each pod asks for."""
-        pods = json.loads(self.run("app", "pods", APP, "-o", "json", quiet=True))["items"]
+        pods = self.read("app", "pods", APP)["items"]
         return {p["metadata"]["name"]: p["spec"]["containers"][0]["image"] for p in pods}
 
     def confirm(self) -> None:
@@ -127,15 +128,15 @@ def bad_release(demo: Demo) -> None:
     demo.say("Release an image that doesn't exist: it stops in Beta")
     demo.run("app", "release", APP, "--image", f"{demo.container}={demo.bad}", "--yes")
     wait_until(lambda: "ImagePull" in json.dumps(demo.app()["status"].get("waiting")), "the pull to fail")
-    print(demo.run("app", "get", APP, quiet=True), flush=True)
+    demo.run("app", "get", APP)
     images = list(demo.images_by_pod().values())
     demo.check(
         "2 pods got the bad image, 8 were not touched",
         kept=(images.count(demo.bad), images.count(demo.images[0])) == (2, 8),
     )
     demo.say("The way back, as it was printed")
-    history = json.loads(demo.run("app", "history", APP, "-o", "json", quiet=True))["items"]
-    good = next(r["number"] for r in history if demo.images[0] in json.dumps(r["images"]))
+    history = demo.read("app", "history", APP)["items"]
+    good = next(r["revision"] for r in history if demo.images[0] in r["images"])
     demo.run("app", "release", APP, "--to-revision", str(good), "--no-need-confirm", "--yes")
     demo.run("app", "wait", APP, "--for", "complete", "--timeout", "60s")
     demo.run("app", "get", APP)

@@ -28,6 +28,7 @@ COMMANDS = {
 APP_COMMANDS = {
     "list": "cafe.cli.commands.reading:list_",
     "get": "cafe.cli.commands.reading:get",
+    "pods": "cafe.cli.commands.pods:pods",
     "plan": "cafe.cli.commands.releasing:plan",
     "release": "cafe.cli.commands.releasing:release",
     "confirm": "cafe.cli.commands.confirming:confirm",

@@ -119,13 +119,16 @@ class Informer(Generic[T]):
         clock = self._client.clock
         failures = 0
         while True:
-            start = clock.monotonic()
+            start, version = clock.monotonic(), self._version
             error: Exception | None = None
             try:
                 await self._session()
             except Exception as caught:  # noqa: BLE001 -- nothing may end the informer; all of it is logged
                 error = caught
+            # A busy server ends the streams of readers that don't keep up: what came was of use all the same,
+            # and to wait would only add to what is to be caught up with.
             is_healthy = clock.monotonic() - start >= self._settings.healthy_after
+            is_healthy |= bool(version) and self._version != version
             failures = 0 if is_healthy else failures
             if error is None and is_healthy:
                 continue  # The server ended the stream, as it does every few minutes.

@@ -3,7 +3,6 @@
 What is heavy is imported when a command asks for it: `cafe --help` and completion load click and no more.
 """
 
-import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -127,8 +126,9 @@ class RealPlatform:
 
     async def up(self, options: "UpOptions", tell: "Tell") -> None:
         """Run the platform until cancelled."""
-        module = importlib.import_module("cafe.processes.up")  # The simulator and all controllers.
-        await module.run_up(options, tell)
+        from cafe.processes.up import run_up  # noqa: PLC0415 -- the simulator and all controllers
+
+        await run_up(options, tell)
 
 
 def main() -> None:

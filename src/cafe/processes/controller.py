@@ -57,8 +57,15 @@ async def run(options: argparse.Namespace) -> None:
     if options.install_crds:
         await install(client, options.namespace)
     controllers = WorkloadControllers(client, Surroundings(clock, entropy, registry), identity)
-    health = Health(lambda: controllers.is_ready or not options.leader_elect, clock.monotonic())
     leadership = Leadership(client, ObjectKey(options.namespace, CONTROLLER_LEASE), identity)
+
+    def is_ready() -> bool:
+        """A standby is ready too: it reads nothing until it leads."""
+        return controllers.is_ready or (options.leader_elect and not leadership.is_leading)
+
+    health = Health(is_ready, clock.monotonic())
+    metrics = ProcessMetrics(registry)
+    metrics.is_leader.set_function(lambda: float(leadership.is_leading or not options.leader_elect))
 
     async def work() -> None:
         if options.leader_elect:
@@ -67,7 +74,7 @@ async def run(options: argparse.Namespace) -> None:
             await controllers.run()
 
     stop = asyncio.Event()
-    watch = asyncio.ensure_future(watch_loop(clock, health, ProcessMetrics(registry)))
+    watch = asyncio.ensure_future(watch_loop(clock, health, metrics))
     try:
         app = probe_app(health, clock, registry)
         async with serving_probes(app, options.probe_host, options.probe_port) as port:

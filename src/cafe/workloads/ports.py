@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
@@ -78,11 +79,15 @@ class SetStore(Protocol):
     async def delete_pod(self, view: SetView, deletion: Deletion) -> None:
         """Begin a pod's deletion."""
 
-    async def take_step(self, view: SetView, step: Step) -> None:
-        """Make the one write of *step*."""
+    async def take_step(self, view: SetView, step: Step) -> PodFact:
+        """Make the one write of *step*; return the pod as stored then."""
 
-    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> None:
-        """Write the status, if it differs from the stored one."""
+    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> timedelta | None:
+        """Write the status, if it differs from the stored one.
+
+        Returns:
+            How long it is held back because nobody acts on what changed; then decide anew. None otherwise.
+        """
 
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event; equal ones are counted, not repeated."""

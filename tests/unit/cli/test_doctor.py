@@ -8,7 +8,7 @@ import pytest
 
 from cafe.api.crd import DECLARATIONS, crd_of
 from cafe.api.names import CELL_LABEL
-from cafe.cli.commands.doctor import CONTROLLER_LEASE, REVIEWS, holds
+from cafe.cli.commands.doctor import LEASE, REVIEWS, holds
 from tests.unit.cli.conftest import Cafe
 from tests.unit.cli.world import NOW, SmallCluster
 
@@ -24,7 +24,7 @@ def crds() -> list[dict[str, Any]]:
 def lease(age: timedelta, holder: str = "controller-1") -> dict[str, Any]:
     return {
         "kind": "Lease",
-        "metadata": {"name": CONTROLLER_LEASE.name, "namespace": CONTROLLER_LEASE.namespace},
+        "metadata": {"name": LEASE.name, "namespace": LEASE.namespace},
         "spec": {
             "holderIdentity": holder,
             "leaseDurationSeconds": 15,

@@ -101,3 +101,13 @@ def test_an_error_of_the_server_ends_the_watch_in_three_lines(cafe: Cafe) -> Non
 
 def test_a_duration_that_is_none_is_refused(cafe: Cafe) -> None:
     assert cafe(SmallCluster(UPDATING), "app", "wait", NAME, "--timeout", "soon").code == 2
+
+
+def test_a_pull_that_fails_again_and_again_is_told_once(cafe: Cafe) -> None:
+    def failing(word: str) -> dict[str, Any]:
+        document = releasing(phase="Progressing", done=0)
+        document["status"]["waiting"]["message"] = f"cell-a: p (productpage: {word}) is not available yet"
+        return document
+
+    states = following(failing("ErrImagePull"), failing("ImagePullBackOff"), failing("ErrImagePull"), WAITING)
+    assert len(cafe(states, "app", "watch", NAME).out.splitlines()) == 2

@@ -281,6 +281,19 @@ async def test_a_watch_that_ends_at_once_is_not_reopened_in_a_storm() -> None:
 
 
 @in_virtual_time
+async def test_a_stream_that_ends_in_the_rush_is_resumed_at_once() -> None:
+    api = ScriptedApi()
+    async with following(api) as informer:
+        await informer.cache.wait_synced()
+        start = asyncio.get_running_loop().time()
+        for number in range(50):
+            api.put(path(f"p{number}"), pod(f"p{number}"))
+            await eventually(lambda wanted=number + 1: len(informer.cache) == wanted)
+            api.say(END)
+        assert asyncio.get_running_loop().time() - start < 2
+
+
+@in_virtual_time
 async def test_a_busy_server_is_left_alone_for_as_long_as_it_asks() -> None:
     api = ScriptedApi()
     busy = iter([Response(429, b"", {"retry-after": "50"})])

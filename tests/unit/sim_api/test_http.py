@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from cafe.kernel import SystemClock, SystemEntropy
 from cafe.kube.http import HttpTransport
@@ -71,3 +72,37 @@ async def test_a_client_that_goes_frees_its_watch(
 
     await eventually(lambda: table.listeners == 0, WITHIN)
     await transport.close()
+
+
+async def test_a_webhook_is_called_over_the_network(
+    server: ApiServer, address: Address, tmp_path: Path
+) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        asked = (await request.json())["request"]
+        response = {"uid": asked["uid"], "allowed": False, "status": {"message": f"no {asked['name']}"}}
+        return web.json_response({"response": response})
+
+    app = web.Application()
+    app.router.add_post("/", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    hook = {
+        "name": "hook.cafe.test",
+        "clientConfig": {"url": f"http://127.0.0.1:{runner.addresses[0][1]}/"},
+        "rules": [
+            {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}
+        ],
+    }
+    kind = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+    server.create(kind, "", {"metadata": {"name": "hooks"}, "webhooks": [hook]})
+    transport = await _transport(address, tmp_path / "config")
+    request = Request("POST", PATH, body=json.dumps(config_map("a")).encode())
+    refused = await transport.send(request)
+    await runner.cleanup()
+    unreachable = await transport.send(request)
+    await transport.close()
+    assert refused.status == 403
+    assert b'admission webhook \\"hook.cafe.test\\" denied the request: no a' in refused.body
+    assert unreachable.status == 500
+    assert b'failed calling webhook \\"hook.cafe.test\\"' in unreachable.body

@@ -142,6 +142,8 @@ def test_no_group_leaves_fewer_pods_than_there_were_or_shall_be(
 def test_a_unit_that_shrinks_keeps_what_the_others_still_lack() -> None:
     moved = make_plan("r", [UnitSize("a", 3, 5, 5), UnitSize("b", 7, 5, 5)], "Batch", 4)
     assert [u.floor for u in moved.units] == [5, 5]
+    both = make_plan("r", [UnitSize("a", 3, 5, 5), UnitSize("b", 4, 5, 5), UnitSize("c", 1)], "Batch", 4)
+    assert [u.floor for u in both.units] == [4, 4, 0]
     lowered = make_plan("r", [UnitSize("a", 2, 5, 5), UnitSize("b", 6, 5, 5)], "Batch", 4)
     assert [u.floor for u in lowered.units] == [3, 5]
 

@@ -149,6 +149,48 @@ def test_a_set_whose_report_is_old_is_not_believed() -> None:
     assert (status.updated_replicas, status.current_group) == (0, 0)
 
 
+def test_a_set_that_carries_another_template_is_not_believed() -> None:
+    """The user turned back and forth: the counts speak of v1, which most pods run, and not of Beta's v2."""
+    world = in_beta()
+    world.edit(template=pods_of("v1"))
+    world.reconcile()
+    for one in world.sets.values():
+        one.status = one.told()
+    assert all(s.status.updated_available_replicas == 5 for s in world.sets.values())
+    world.edit(template=pods_of("v2"))
+    assert decided(world).status.current_group == 0
+
+
+def test_a_pause_holds_the_next_group_even_if_the_last_is_done() -> None:
+    world = in_beta()
+    world.reconcile()
+    while any(world.step_set(n) for n in range(2)):
+        pass
+    assert decided(world).status.current_group == 1
+    world.edit_strategy(pause=True)
+    assert decided(world).status.current_group == 0
+
+
+def test_a_release_is_not_complete_while_a_unit_has_pods_too_many() -> None:
+    world = settled()
+    world.edit(replicas=4)
+    for _ in range(3):
+        assert decided(world).status.phase != "Complete"
+        world.reconcile()
+    world.settle()
+    assert world.app.status.phase == "Complete"
+
+
+def test_a_release_is_not_complete_before_its_last_group_is_open() -> None:
+    """Else the partition would stay low, and a pod that is lost later would come back as it was."""
+    world = in_beta()
+    for one in world.sets.values():
+        for pod in one.pods:
+            pod.revision = "v2"
+        one.status = one.told()
+    assert decided(world).status.phase == "Progressing"
+
+
 def test_a_set_that_a_person_edited_is_brought_back() -> None:
     world = settled()
     one = world.sets["shop-a"]

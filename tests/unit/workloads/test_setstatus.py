@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.shapes import LabelRequirement, LabelSelector, Metadata, PodTemplate
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import SetGoal
-from cafe.workloads.domain.setstatus import selector_text, set_status
+from cafe.workloads.domain.setstatus import can_wait, selector_text, set_status
 from cafe.workloads.domain.updating import Progress
 from tests.unit.workloads.facts import DWELL, NEW, OLD, changing, goal, pod, sick, withheld
 
@@ -93,3 +94,34 @@ def test_a_selector_is_written_as_kubectl_takes_it() -> None:
     ]
     text = selector_text(LabelSelector(match_labels={"z": "1", "app": "web"}, match_expressions=rules))
     assert text == "app=web,z=1,tier in (a,b),track notin (c),x,!y"
+
+
+def test_counts_of_a_set_on_its_way_can_wait() -> None:
+    before = status([pod("a"), pod("b"), pod("c"), pod("d")])
+    after = status([pod("a"), pod("b"), pod("c"), changing("d")], reason="BudgetSpent")
+    assert can_wait(before, after)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(status([pod(f"p{i}", NEW) for i in range(4)], reason="PartitionReached"), id="at rest"),
+        pytest.param(status([pod("a")], reason="FailedCreate"), id="stopped"),
+        pytest.param(status([pod("a"), sick("b"), sick("c"), sick("d")]), id="too few are available"),
+        pytest.param(status([pod(f"p{i}", NEW) for i in range(4)]), id="the update has become the past"),
+    ],
+)
+def test_what_others_wait_for_is_written_at_once(after: InPlaceSetStatus) -> None:
+    assert not can_wait(status([pod("a"), pod("b"), pod("c"), pod("d")]), after)
+
+
+def test_a_status_of_another_spec_is_written_at_once() -> None:
+    found = status([pod("a"), pod("b"), pod("c"), pod("d")])
+    assert not can_wait(msgspec.structs.replace(found, observed_generation=6), found)
+    assert not can_wait(msgspec.structs.replace(found, update_revision="cccc"), found)
+
+
+def test_a_set_at_rest_tells_every_change() -> None:
+    pods = [pod(f"p{i}", NEW) for i in range(4)]
+    found = status(pods, reason="Complete")
+    assert not can_wait(found, msgspec.structs.replace(found, ready_replicas=3))

@@ -321,6 +321,12 @@ def test_a_pod_is_not_changed_anew_before_the_kubelet_took_up_the_first_change()
     assert told(update(wanted, [changing("a", is_observed=True, containers=broken)])) == [(LowerGate, "a")]
 
 
+def test_a_pod_that_cannot_be_changed_yet_uses_up_the_budget_but_holds_up_nobody() -> None:
+    pods = [changing("a"), pod("b")]
+    assert lowered(update(goal(2, 2, 1, update=NEWER), pods)) == []
+    assert lowered(update(goal(2, 2, 2, update=NEWER), pods)) == ["b"]
+
+
 def test_k1156_going_back_begins_with_the_pods_that_the_bad_image_broke() -> None:
     broken = {"app": container("app:v2", 1, running=False, problem="ImagePullBackOff")}
     pods = [pod("a"), changing("b", is_observed=True, containers=broken), pod("c")]

@@ -30,6 +30,16 @@ MESSAGES = {
     "help.app.wait": "Wait for a release.\n"
     "Exit codes: 0 met, 7 refused or over, 8 a person is needed, 124 timeout.",
     "help.app.history": "List the stored revisions.",
+    "help.app.pods": "List an application's pods: what they run and where.",
+    "pods.name": "NAME",
+    "pods.unit": "UNIT",
+    "pods.revision": "REVISION",
+    "pods.ready": "READY",
+    "pods.restarts": "RESTARTS",
+    "pods.age": "AGE",
+    "pods.ip": "IP",
+    "pods.node": "NODE",
+    "pods.images": "IMAGES",
     # Options
     "option.kubeconfig": "A kubeconfig file.",
     "option.context": "A context of the kubeconfig.",

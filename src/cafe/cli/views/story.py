@@ -34,4 +34,9 @@ def tell(picture: Picture, words: Catalogue, caller: Caller) -> str:
         parts.append(f"{words('app.do')} {todo}")
     if picture.problem:
         parts.append(words("app.stale", why=picture.problem))
-    return " | ".join(parts)
+    return _steady(" | ".join(parts))
+
+
+def _steady(line: str) -> str:
+    """Call a failed pull one thing: kubelets alternate between two words for it, each a new line here."""
+    return line.replace("ErrImagePull", "ImagePullBackOff")

@@ -17,27 +17,6 @@ STARTING = {"ContainerCreating", "PodInitializing"}
 """Reasons to wait that are no problem."""
 
 
-class PodFacts:
-    """Converts pods, each version once: what did not change since the last pass costs a look-up."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[str, PodFact]] = {}
-
-    def fact_of(self, pod: Pod) -> PodFact:
-        """Return the fact of *pod*."""
-        uid, version = pod.metadata.uid, pod.metadata.resource_version
-        known = self._known.get(uid)
-        if known is not None and known[0] == version:
-            return known[1]
-        fact = convert(pod)
-        self._known[uid] = (version, fact)
-        return fact
-
-    def forget(self, pod: Pod) -> None:
-        """Drop what is known of a pod that is gone."""
-        self._known.pop(pod.metadata.uid, None)
-
-
 def convert(pod: Pod) -> PodFact:
     """Return the fact of *pod*."""
     meta, status = pod.metadata, pod.status

@@ -99,7 +99,7 @@ class Revisions:
                     }
                 ],
             },
-            "data": {"spec": {"template": {**wanted.template, **REPLACE}}},
+            "data": sorted_keys({"spec": {"template": {**wanted.template, **REPLACE}}}),
             "revision": wanted.number,
         }
 
@@ -109,6 +109,19 @@ class Revisions:
         if known is None or known[0] != version:
             known = self._known[uid] = (version, fact_of(stored))
         return known[1]
+
+
+def sorted_keys(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return *value* with the keys of all objects in order, at any depth.
+
+    The API server keeps `data` as the bytes that were sent, but compares it in Go's own writing, which sorts
+    keys: a revision stored otherwise can never be patched again (`data` "is immutable"), not even its number.
+    """
+    if isinstance(value, Mapping):
+        return {key: sorted_keys(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [sorted_keys(item) for item in value]
+    return value
 
 
 def fact_of(stored: ControllerRevision) -> RevisionFact:

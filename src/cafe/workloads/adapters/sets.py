@@ -1,7 +1,7 @@
 """InPlaceSets on Kubernetes."""
 
 from collections.abc import Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -15,16 +15,19 @@ from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.merging import difference
 from cafe.kube.objects import PODS, Pod, format_time
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
-from cafe.workloads.adapters.podfacts import PodFacts
+from cafe.workloads.adapters.members import Members
+from cafe.workloads.adapters.pace import Pace
+from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.watched import CONTROLLER, IN_PLACE_SETS, ORPHANS, Watched, set_scope
+from cafe.workloads.adapters.watched import IN_PLACE_SETS, ORPHANS, Watched, set_scope
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.selectors import matches
+from cafe.workloads.domain.setstatus import can_wait
 from cafe.workloads.domain.updating import LowerGate, Step
 from cafe.workloads.ports import SetView
 
@@ -44,33 +47,34 @@ class KubeSets:
         self._watched = watched
         self._clock = clock
         self._teller = teller
-        self._facts = PodFacts()
+        self._members = Members(watched.pods)
         self._revisions = Revisions(client, watched, IN_PLACE_SETS.kind)
-        watched.pods.on_change(self._forget)
+        self._pace = Pace(clock)
+        watched.sets.on_change(self._forget)
 
-    def _forget(self, old: Pod | None, new: Pod | None) -> None:
+    def _forget(self, old: InPlaceSet | None, new: InPlaceSet | None) -> None:
         if old is not None and new is None:
-            self._facts.forget(old)
+            self._members.forget(old.metadata.uid)
+            self._pace.forget(old.metadata.uid)
 
     async def view(self, key: ObjectKey) -> SetView | None:
         """Return the set; None if it is gone, or while our own writes are not visible."""
         owner = self._watched.sets.get(key)
         if owner is None or not self._watched.is_current(set_scope(key)):
             return None
-        mine = self._watched.pods.by_index(CONTROLLER, owner.metadata.uid)
         selector = owner.spec.selector
+        pods, misfits = self._members.of(owner.metadata.uid, selector)
         strays = [
             pod
             for pod in self._watched.pods.by_index(ORPHANS, key.namespace)
             if pod.metadata.deletion_timestamp is None and matches(selector, pod.metadata.labels)
         ]
-        fact_of = self._facts.fact_of
         return SetView(
             owner=owner,
-            pods=[fact_of(p) for p in mine if matches(selector, p.metadata.labels)],
+            pods=pods,
             revisions=self._revisions.of(owner.metadata),
-            strays=[fact_of(p) for p in strays],
-            misfits=[fact_of(p) for p in mine if not matches(selector, p.metadata.labels)],
+            strays=[convert(p) for p in strays],
+            misfits=misfits,
             is_taken=lambda name: self._watched.pods.get(ObjectKey(key.namespace, name)) is not None,
         )
 
@@ -150,8 +154,8 @@ class KubeSets:
             self._watched.pods.retract(key)
             raise
 
-    async def take_step(self, view: SetView, step: Step) -> None:
-        """Make the one write of *step*."""
+    async def take_step(self, view: SetView, step: Step) -> PodFact:
+        """Make the one write of *step*; return the pod as stored then."""
         now = self._clock.now()
         patch, subresource = patch_of(step, now)
         stored = await self._patch_pod(view, step.pod, patch, subresource)
@@ -159,7 +163,8 @@ class KubeSets:
         if isinstance(step, LowerGate) and stored.metadata.annotations.get(UPDATE_STATE_ANNOTATION) != wanted:
             # This server keeps annotations out of status writes: write it on its own.
             body = {"metadata": {"uid": step.pod.uid, "annotations": {UPDATE_STATE_ANNOTATION: wanted}}}
-            await self._patch_pod(view, step.pod, MergePatch(body))
+            stored = await self._patch_pod(view, step.pod, MergePatch(body))
+        return convert(stored)
 
     async def _patch_pod(self, view: SetView, pod: PodFact, patch: Patch, subresource: str = "") -> Pod:
         key = ObjectKey(view.owner.metadata.namespace, pod.name)
@@ -170,14 +175,19 @@ class KubeSets:
         self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(view.owner))
         return stored
 
-    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> None:
-        """Write the status, if it differs from the stored one."""
+    async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> timedelta | None:
+        """Write the status, if it differs from the stored one and is due."""
         body = status_patch(owner.metadata, owner.status, status, self._clock.now())
         if body is None:
-            return
+            return None
+        left = self._pace.left(owner.metadata.uid)
+        if left is not None and can_wait(owner.status, status):
+            return left
         key = _key(owner.metadata)
         stored = await self._client.patch(IN_PLACE_SETS, key, MergePatch(body), "status")
         self._watched.sets.note_write(key, stored.metadata.resource_version, owner=_scope(owner))
+        self._pace.wrote(owner.metadata.uid)
+        return None
 
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event."""

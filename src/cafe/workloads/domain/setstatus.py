@@ -34,6 +34,32 @@ def set_status(
     )
 
 
+BUSY = {"Updating", "BudgetSpent", "WaitingForPods", "Scaling"}
+"""Reasons of a set on its way: they change from pass to pass, and the next thing to wait for is another."""
+
+
+def can_wait(old: InPlaceSetStatus, new: InPlaceSetStatus) -> bool:
+    """Whether nobody acts on what changed: counts and messages of a set that is on its way and stays so.
+
+    All else is news: that the set came to rest (a group is done, a partition reached), that it stopped, which
+    spec and revisions the status speaks of, whether enough pods are available.
+    """
+    return _news(old) == _news(new)
+
+
+def _news(status: InPlaceSetStatus) -> tuple[object, ...]:
+    told = [(c.type, c.status, "" if c.reason in BUSY else c.reason) for c in status.conditions]
+    return (
+        status.observed_generation,
+        status.current_revision,
+        status.update_revision,
+        status.collision_count,
+        status.label_selector,
+        tuple(told),
+        any(c.reason in BUSY for c in status.conditions) or status,
+    )
+
+
 def _is_withheld(pod: PodFact) -> bool:
     return pod.state is not None and pod.state.is_withheld
 

@@ -20,7 +20,15 @@ from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale
 from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.domain.setstatus import set_status
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
-from cafe.workloads.domain.updating import MarkForDeletion, Progress, UpdateRules, decide_update
+from cafe.workloads.domain.updating import (
+    LowerGate,
+    MarkForDeletion,
+    Progress,
+    Step,
+    UpdateRules,
+    decide_update,
+    next_step,
+)
 from cafe.workloads.ports import RevisionTaken, SetStore, SetView
 
 RECHECK = timedelta(minutes=5)
@@ -54,11 +62,12 @@ class InPlaceSetReconciler:
             await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
             raise
         progress = await self._act(view, goal, dwell)
-        await self._sets.write_status(view.owner, set_status(view.owner, goal, view.pods, progress, dwell))
+        status = set_status(view.owner, goal, view.pods, progress, dwell)
+        held = await self._sets.write_status(view.owner, status)
         live = {goal.update_revision, goal.current_revision, *(p.revision for p in view.pods)}
         for old in outdated(revisions, live, view.owner.spec.history_limit):
             await self._sets.delete_revision(view.owner, old)
-        return Outcome(recheck=min(RECHECK, progress.recheck) if progress.recheck else RECHECK)
+        return Outcome(recheck=min(RECHECK, progress.recheck or RECHECK, held or RECHECK))
 
     async def _claim(self, view: SetView) -> bool:
         """Adopt and release pods; say whether anything was written, since the view is old then."""
@@ -123,10 +132,20 @@ class InPlaceSetReconciler:
             done += size
 
     async def _update(self, view: SetView, goal: SetGoal, budget: Budget, dwell: Dwell) -> Progress:
-        progress = decide_update(goal, view.pods, budget, dwell, rules_of(view, goal))
-        outcomes = await asyncio.gather(
-            *(self._sets.take_step(view, step) for step in progress.steps), return_exceptions=True
-        )
+        rules = rules_of(view, goal)
+        progress = decide_update(goal, view.pods, budget, dwell, rules)
+
+        async def take(step: Step) -> None:
+            pod = await self._sets.take_step(view, step)
+            if isinstance(step, LowerGate):
+                # Without a grace period the image is due at once. The answer shows the pod as it is now;
+                # before the watch does, the kubelet would have changed it and the write would conflict.
+                now = Dwell(self._clock.now(), dwell.min_ready)
+                following, _ = next_step(pod, goal, now, rules)
+                if following is not None:
+                    await self._sets.take_step(view, following)
+
+        outcomes = await asyncio.gather(*(take(step) for step in progress.steps), return_exceptions=True)
         for outcome in outcomes:
             # A conflict concerns one pod alone: it moved, and its event brings the set back.
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
