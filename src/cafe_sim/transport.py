@@ -40,8 +40,12 @@ class SimTransport:
         done: asyncio.Future[Response | Watch | LogStream] = asyncio.get_running_loop().create_future()
 
         def serve() -> None:
-            if not done.done():
+            if done.done():
+                return
+            try:
                 done.set_result(self._server.dispatch(request, self._caller))
+            except Exception as error:  # noqa: BLE001 -- whoever asked is told, or would wait for ever
+                done.set_exception(error)
 
         self._server.timeline.soon(serve)
         return await done

@@ -1,20 +1,29 @@
 """What a conformance case may use: requests on one API server, in namespaces and names of its own."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol, TypeAlias
 
+from cafe.kernel import SystemClock
 from cafe.kube.transport import Request, Stream, Transport
 
 Value: TypeAlias = Any
 """Any JSON value."""
+Json: TypeAlias = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def _compact(body: Value) -> bytes:
+    """Encode as our own client does: the server keeps some parts byte for byte."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,9 @@ class Answer:
 
     @property
     def causes(self) -> list[tuple[str, str]]:
+        """Reasons and fields. Kubernetes tells some twice, because it checks twice; that tells nothing."""
         listed = (self.body.get("details") or {}).get("causes") or []
-        return [(cause.get("reason", ""), cause.get("field", "")) for cause in listed]
+        return list(dict.fromkeys((cause.get("reason", ""), cause.get("field", "")) for cause in listed))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -53,34 +63,46 @@ class Watched:
 
     def __init__(self, stream: Stream) -> None:
         self.status = stream.status
-        self._lines = stream.lines
+        self.lines = stream.lines
 
     async def next(self) -> tuple[str, Any]:
-        event = json.loads(await anext(self._lines))
-        return event["type"], event["object"]
-
-    async def until(self, kind: str) -> Value:
+        """Return the next event that is no bookmark of routine."""
         while True:
-            found, obj = await self.next()
-            if found == kind:
-                return obj
+            event = json.loads(await anext(self.lines))
+            if event["type"] != "BOOKMARK" or event["object"]["metadata"].get("annotations"):
+                return event["type"], event["object"]
+
+    async def take(self, count: int) -> list[tuple[str, Any]]:
+        return [await self.next() for _ in range(count)]
+
+    async def rest(self) -> list[tuple[str, Any]]:
+        """Return what comes until the server ends the watch."""
+        return [(event["type"], event["object"]) async for event in self._events()]
+
+    async def _events(self) -> AsyncIterator[Any]:
+        async for line in self.lines:
+            yield json.loads(line)
 
 
-class Backend(Protocol):
-    """A way to make namespaces."""
+Hook = Callable[[Json], Json]
+"""Gets the request of an AdmissionReview and returns the response, without its uid."""
 
-    transport: Transport
 
-    async def namespace(self) -> str:
-        """Return a fresh namespace."""
+class Hooks(Protocol):
+    """Where admission webhooks are served."""
+
+    def add(self, answer: Hook) -> Json:
+        """Begin to serve *answer*; return its `clientConfig`."""
 
 
 class World:
     """One case's view of an API server."""
 
-    def __init__(self, transport: Transport, namespace: str) -> None:
+    def __init__(self, transport: Transport, namespace: str, hooks: Hooks) -> None:
         self.transport = transport
         self.namespace = namespace
+        self._hooks = hooks
+        self._clock = SystemClock()
         self._finish: list[Callable[[], Awaitable[object]]] = []
 
     def path(self, plural: str, name: str = "", *, api: str = "v1", sub: str = "") -> str:
@@ -97,15 +119,18 @@ class World:
         accept: str = "application/json",
         **query: str,
     ) -> Answer:
-        # Compact and sorted, as Go writes it: the real server compares the data of a ControllerRevision byte
-        # by byte, so that a patch of anything in it fails if the data was once sent in another form.
-        raw = None if body is None else json.dumps(body, separators=(",", ":"), sort_keys=True).encode()
+        raw = body if body is None or isinstance(body, bytes) else _compact(body)
         names = {name.rstrip("_"): value for name, value in query.items()}
         reply = await self.transport.send(
             Request(method, path, tuple(names.items()), raw, media or "application/json", accept)
         )
         is_json = "json" in reply.headers.get("content-type", "")
         return Answer(reply.status, json.loads(reply.body) if is_json else reply.body, reply.headers)
+
+    async def raw(self, method: str, path: str) -> Answer:
+        """Ask for what need not be JSON; the body is bytes."""
+        reply = await self.transport.send(Request(method, path))
+        return Answer(reply.status, reply.body, reply.headers)
 
     async def get(self, path: str, **query: str) -> Answer:
         return await self.send("GET", path, **query)
@@ -122,9 +147,32 @@ class World:
     async def delete(self, path: str, body: Value = None, **query: str) -> Answer:
         return await self.send("DELETE", path, body, **query)
 
-    def watch(self, path: str, **query: str) -> Value:
+    @asynccontextmanager
+    async def watch(
+        self, path: str, accept: str = "application/json", **query: str
+    ) -> AsyncIterator[Watched]:
         asked = (("watch", "true"), *query.items())
-        return self.transport.stream(Request("GET", path, asked))
+        async with self.transport.stream(Request("GET", path, asked, accept=accept)) as stream:
+            yield Watched(stream)
+
+    async def pause(self) -> None:
+        """Let the server's own parts go on."""
+        await self._clock.sleep(timedelta(milliseconds=20))
+
+    async def until(self, path: str, wanted: Callable[[Answer], bool]) -> Answer:
+        """Read *path* until the answer is as wanted: what controllers do takes a moment."""
+        pause = timedelta()
+        for _ in range(300):
+            answer = await self.get(path)
+            if wanted(answer):
+                return answer
+            await self._clock.sleep(pause)
+            pause = min(timedelta(milliseconds=100), pause + timedelta(milliseconds=2))
+        raise AssertionError(f"{path} never becomes what is wanted; it is {answer.status} {answer.body}")
+
+    def hook(self, answer: Hook) -> Json:
+        """Serve an admission webhook for the time of the case; return its `clientConfig`."""
+        return self._hooks.add(answer)
 
     async def made(self, plural: str, body: dict[str, Any], api: str = "v1") -> Answer:
         """Create an object that must come to be."""
@@ -143,6 +191,8 @@ class World:
 
 Case = Callable[[World], Awaitable[None]]
 CASES: dict[str, Case] = {}
+SLOW: set[str] = set()
+"""Names of the cases that take longer than 0.25 s on the simulator."""
 
 
 def case(function: Case) -> Case:
@@ -150,3 +200,9 @@ def case(function: Case) -> Case:
     assert function.__name__ not in CASES, function.__name__
     CASES[function.__name__] = function
     return function
+
+
+def slow_case(function: Case) -> Case:
+    """Add a case in which real time must pass."""
+    SLOW.add(function.__name__)
+    return case(function)

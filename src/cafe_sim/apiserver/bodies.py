@@ -8,11 +8,28 @@ from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.schema import protobuf
 from cafe_sim.apiserver.schema.types import table
 from cafe_sim.apiserver.values import Value
+from cafe_sim.contract import Json
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+_WHOLE = (JSON, YAML, PROTOBUF, "application/x-yaml", "application/cbor")
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _decode = msgspec.json.Decoder().decode
+
+
+def read_object(request: Request) -> Json:
+    """Return the object in the body of a create or an update.
+
+    Raises:
+        StatusError: 400, it can't be read, or is no object. 415, its form isn't known here.
+    """
+    media = request.content_type.partition(";")[0].strip()
+    if media not in _WHOLE:
+        raise errors.unsupported_media((JSON, YAML, PROTOBUF))
+    body = read_body(request)
+    if not isinstance(body, dict):
+        raise errors.bad_request("couldn't get version/kind; the body is no object")
+    return body
 
 
 def read_body(request: Request) -> Value:

@@ -1,8 +1,10 @@
 """PUT and PATCH: how a request's body becomes a change of the stored object."""
 
+import json
+
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
-from cafe_sim.apiserver.errors import StatusError
+from cafe_sim.apiserver.errors import FieldError, StatusError
 from cafe_sim.apiserver.kinds.shapes import BuiltinShape
 from cafe_sim.apiserver.operations import Operations
 from cafe_sim.apiserver.patches.applying import Applier
@@ -64,7 +66,12 @@ class Changes:
         if media == APPLY:
             return (yield from self._apply(target, context, patch))
         change = self._change(target, media, patch)
-        made = yield from self._operations.update(target, context, change)
+        if target.resource.key == _REVISIONS:
+            change = _with_data_as_go_writes_it(change, target, is_sorted=media == STRATEGIC)
+        try:
+            made = yield from self._operations.update(target, context, change)
+        except StatusError as error:
+            raise _of_patch(error, patch) from error
         return made, False
 
     def _change(self, target: Target, media: str, patch: Value) -> Change:
@@ -111,6 +118,35 @@ class Changes:
         return made
 
 
+def _with_data_as_go_writes_it(change: Change, target: Target, *, is_sorted: bool) -> Change:
+    """Refuse a patch of a revision whose data Go would write in other bytes than the client did.
+
+    The real server keeps `data` byte for byte and compares it so, but a patch goes through Go's encoder,
+    which escapes `<`, `>` and `&`, and sorts keys if the patch is strategic.
+    """
+
+    def changed(old: Json) -> Value:
+        sent = errors.shown(old.get("data"))
+        again = json.dumps(old.get("data"), separators=(",", ":"), ensure_ascii=False, sort_keys=is_sorted)
+        for sign in "<>&\u2028\u2029":
+            again = again.replace(sign, f"\\u{ord(sign):04x}")
+        if sent != again:
+            error = FieldError("Invalid", "data", old.get("data"), "field is immutable")
+            raise errors.invalid("ControllerRevision", "apps", target.name, [error])
+        return change(old)
+
+    return changed
+
+
+def _of_patch(error: StatusError, patch: Value) -> StatusError:
+    """What makes a body unreadable makes a patch invalid."""
+    if error.status != 400 or not any(text in error.message for text in _UNREADABLE):
+        return error
+    return errors.invalid("", "", "", [FieldError("Invalid", "patch", errors.shown(patch), error.message)])
+
+
+_REVISIONS = "controllerrevisions.apps"
+_UNREADABLE = ("strict decoding error", "cannot be handled as")
 _NO_SUCH_UID = (
     "Precondition failed: the object doesn't exist, but the request names its uid or resourceVersion"
 )

@@ -8,12 +8,12 @@ import msgspec
 
 from cafe.kube.transport import Request, Response
 from cafe_sim.apiserver import errors
-from cafe_sim.apiserver.bodies import read_body, read_yaml
+from cafe_sim.apiserver.bodies import read_body, read_object, read_yaml
 from cafe_sim.apiserver.changes import Changes
 from cafe_sim.apiserver.context import Context, Target, User
 from cafe_sim.apiserver.discovery import Discovery
 from cafe_sim.apiserver.errors import FieldError, StatusError, status_of
-from cafe_sim.apiserver.listing import ExpiredTokenError, as_list, listed
+from cafe_sim.apiserver.listing import ExpiredTokenError, as_list, check_version, listed
 from cafe_sim.apiserver.logs import LogSource, LogStream, open_log
 from cafe_sim.apiserver.operations import Operations
 from cafe_sim.apiserver.parameters import (
@@ -95,6 +95,7 @@ class Dispatcher:
             return open_log(self.log_source, pod, query)
         _check_verb(target, "get" if target.name else "list")
         if target.name and not is_true(query, "watch"):
+            check_version(self._store, list_options(target.resource, query))
             found = self._operations.get(target)
             return _reply(200, form.single(target.resource, found))
         options = list_options(target.resource, query, target.name)
@@ -126,10 +127,12 @@ class Dispatcher:
             if target.name and not target.subresource:
                 raise errors.not_allowed(target.resource.plural, target.resource.group, "create")
             _check_verb(target, "create")
-            body = read_body(request)
+            body = read_object(request)
             made, code = (yield from self._create(route, context, body)), 201
         elif request.method == "PUT":
-            body = read_body(request)
+            if not target.name:
+                raise errors.not_allowed(target.resource.plural, target.resource.group, "update")
+            body = read_object(request)
             _check_whole(target, body)
             made, is_new = yield from self._changes.put(target, context, body)
             code = 201 if is_new else 200
@@ -206,10 +209,8 @@ def _check_verb(target: Target, verb: str) -> None:
         raise errors.not_allowed(target.resource.plural, target.resource.group, verb)
 
 
-def _check_whole(target: Target, body: Value) -> None:
-    if not target.name:
-        raise errors.not_allowed(target.resource.plural, target.resource.group, "update")
-    if isinstance(body, dict) and target.subresource != "scale":
+def _check_whole(target: Target, body: Json) -> None:
+    if target.subresource != "scale":
         resource = target.resource
         check_kind(resource, body.get("kind", resource.kind), body.get("apiVersion", resource.api_version))
 

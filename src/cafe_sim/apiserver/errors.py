@@ -96,8 +96,9 @@ def status_of(error: ApiError) -> Json:
         "metadata": {},
         "status": "Failure",
         "message": error.message,
-        "reason": error.reason,
     }
+    if error.reason:
+        status["reason"] = error.reason
     if details:
         status["details"] = details
     return {**status, "code": error.status}
@@ -188,7 +189,7 @@ def too_large_version(wanted: int, current: int) -> StatusError:
     return StatusError(
         504,
         "Timeout",
-        f"Too large resource version: {wanted}, current: {current}",
+        f"Timeout: Too large resource version: {wanted}, current: {current}",
         [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         retryAfterSeconds=1,
     )

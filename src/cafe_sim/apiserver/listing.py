@@ -80,11 +80,20 @@ def _moment(store: Store, options: ListOptions) -> tuple[int, str]:
             raise errors.bad_request("specifying resource version is not allowed when using continue")
         version, start = _read_token(options.token)
         return (version if version > 0 else store.version), start
-    if options.version is not None and options.version > store.version:
-        raise errors.too_large_version(options.version, store.version)
+    check_version(store, options)
     if options.version is not None and options.is_exact:
         return options.version, ""
     return store.version, ""
+
+
+def check_version(store: Store, options: ListOptions) -> None:
+    """Refuse to show what hasn't happened yet. The real server waits 3 s for it first.
+
+    Raises:
+        StatusError: 504.
+    """
+    if options.version is not None and options.version > store.version:
+        raise errors.too_large_version(options.version, store.version)
 
 
 def as_list(resource: Resource, rows: list[Json], meta: Json) -> Json:

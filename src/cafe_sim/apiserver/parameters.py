@@ -31,8 +31,21 @@ def number(query: Query, name: str) -> int | None:
     if not text:
         return None
     if not text.lstrip("-").isdigit():
-        raise errors.bad_request(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
+
+
+def _version(query: Query) -> int | None:
+    text = query.get("resourceVersion", "")
+    if not text or text.isdigit():
+        return int(text) if text else None
+    error = FieldError(
+        "Invalid", "resourceVersion", text, f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    )
+    told = f"{error.field}: {error.body()}"
+    if is_true(query, "watch"):
+        raise StatusError(500, "", told)  # So it is: the watch cache's error is nobody's.
+    raise errors.bad_request(f"invalid resource version: {told}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ def list_options(resource: Resource, query: Query, name: str = "") -> ListOption
         tests.append(_by_fields(resource, fields))
     if name:
         tests.append(lambda obj: obj["metadata"]["name"] == name)
-    version = number(query, "resourceVersion")
+    version = _version(query)
     seconds = number(query, "timeoutSeconds")
     return ListOptions(
         matches=_all_of(tests),

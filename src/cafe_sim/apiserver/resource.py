@@ -62,7 +62,8 @@ class Rules:
     Attributes:
         has_status: Status is written through `/status` alone.
         has_generation: `metadata.generation` counts changes of the spec.
-        keeps_status_metadata: `/status` leaves labels and annotations alone.
+        status_keeps: What of the metadata `/status` leaves alone; None is all of it. It differs by kind, and
+            is as the strategies of the real server have it.
         returns_deleted: A finished delete answers with the object and not with a Status.
         needs_version: A PUT must say which version it replaces.
         makes_on_update: A PUT to a free name creates.
@@ -72,7 +73,7 @@ class Rules:
 
     has_status = False
     has_generation = False
-    keeps_status_metadata = True
+    status_keeps: tuple[str, ...] | None = ()
     returns_deleted = False
     needs_version = False
     makes_on_update = False
@@ -109,14 +110,14 @@ class Rules:
         return bool(new.get("spec") == old.get("spec"))
 
     def prepare_status(self, new: Json, old: Json) -> Json:
-        """Return an update through `/status`: only the status counts."""
+        """Return an update through `/status`: the status counts, and of the metadata what the kind allows."""
         kept = {**old, "status": new["status"]} if "status" in new else {**old}
         if "status" not in new:
             kept.pop("status", None)
-        if self.keeps_status_metadata:
+        if self.status_keeps is None:
             return kept
-        meta = new["metadata"]
-        return with_meta(kept, labels=meta.get("labels"), annotations=meta.get("annotations"))
+        meta = {name: old["metadata"].get(name) for name in self.status_keeps}
+        return {**kept, "metadata": with_fields(new["metadata"], **meta)}
 
     def prepare_subresource(self, name: str, new: Json, old: Json) -> Json:
         """Return an update through a subresource: only its part of the object counts."""

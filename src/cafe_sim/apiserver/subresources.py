@@ -1,12 +1,13 @@
 """`binding`, `eviction`, `scale`, `finalize` and `token`: small doors into an object."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
 from cafe_sim.apiserver.deleting import Deleter
 from cafe_sim.apiserver.errors import FieldError, StatusError
-from cafe_sim.apiserver.kinds.pods import bound
+from cafe_sim.apiserver.kinds.pods import bound, evicted
 from cafe_sim.apiserver.metadata import stamp
 from cafe_sim.apiserver.resource import Surroundings
 from cafe_sim.apiserver.selectors import matches_selector
@@ -40,6 +41,7 @@ class Subresources:
         if target.subresource == "eviction":
             return (yield from self._evict(target, context, old, body))
         if target.subresource == "token":
+            _check_token(old, body)
             return self._token(old, body)
         raise errors.not_allowed(target.resource.plural, target.resource.group, "create")
 
@@ -84,6 +86,7 @@ class Subresources:
 
     def _evict(self, target: Target, context: Context, pod: Json, body: Json) -> Steps[Json]:
         asked: Json = body.get("deleteOptions") or {}
+        context.is_dry_run = context.is_dry_run or "All" in (asked.get("dryRun") or [])
         grace = asked.get("gracePeriodSeconds")
         wanted = asked.get("preconditions") or {}
         options = DeleteOptions(
@@ -94,10 +97,22 @@ class Subresources:
         is_live = dig(pod, "status", "phase") not in _EVICTED_AT_ONCE
         if is_live and not pod["metadata"].get("deletionTimestamp"):
             self._spend_budget(pod, context)
+        if not context.is_dry_run and self._is_meant(pod, options):
+            pod = self._store.commit("pods", "MODIFIED", pod, evicted(pod, stamp(self._around.now())))
+            if options.resource_version:
+                options = replace(options, resource_version=pod["metadata"]["resourceVersion"])
         yield from self._deleter.delete(
             Target(target.resource, target.namespace, target.name), context, options
         )
         return _success(201)
+
+    @staticmethod
+    def _is_meant(pod: Json, options: DeleteOptions) -> bool:
+        meta = pod["metadata"]
+        return options.uid in {None, meta["uid"]} and options.resource_version in {
+            None,
+            meta["resourceVersion"],
+        }
 
     def _spend_budget(self, pod: Json, context: Context) -> None:
         meta = pod["metadata"]
@@ -223,3 +238,15 @@ def selector_text(selector: Value) -> str:
         else:
             parts.append(item["key"] + words[item["operator"]])
     return ",".join(parts)
+
+
+def _check_token(account: Json, body: Json) -> None:
+    seconds = int(dig(body, "spec", "expirationSeconds") or 3600)
+    if seconds >= _SHORTEST_TOKEN:
+        return
+    text = "may not specify a duration less than 10 minutes"
+    error = FieldError("Invalid", "spec.expirationSeconds", seconds, text)
+    raise errors.invalid("TokenRequest", "authentication.k8s.io", account["metadata"]["name"], [error])
+
+
+_SHORTEST_TOKEN = 600

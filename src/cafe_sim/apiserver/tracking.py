@@ -62,7 +62,7 @@ def owned(node: Node | None, target: Target) -> Node | None:
     if node is None:
         return None
     if target.subresource == "status":
-        keep = ("f:status",) if target.resource.rules.keeps_status_metadata else ("f:status", "f:metadata")
+        keep = ("f:status",) if target.resource.rules.status_keeps is None else ("f:status", "f:metadata")
         return tree({name: child for name, child in node.items() if name in keep})
     if target.resource.rules.has_status and not target.subresource:
         return tree({name: child for name, child in node.items() if name != "f:status"})

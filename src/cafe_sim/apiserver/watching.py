@@ -16,6 +16,8 @@ from cafe_sim.contract import Json, Timeline, Timer
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 BOOKMARK_EVERY = timedelta(seconds=60)
+LAST_BOOKMARK = timedelta(seconds=2)
+"""So long before a short watch ends, a bookmark lets its client go on from there."""
 DEFAULT_TIMEOUT = timedelta(minutes=45)
 MOST_QUEUED = 100_000
 """A reader that lags further behind is cut off, as the real server does with slow watchers."""
@@ -108,7 +110,7 @@ class Watch:
         self._stop = self._table.listen(self._take_in)
         self._timers.append(self._timeline.after(start.timeout, self.close))
         if start.has_bookmarks:
-            self._plan_bookmark()
+            self._plan_bookmark(min(BOOKMARK_EVERY, start.timeout - LAST_BOOKMARK))
         return self
 
     def take(self) -> list[bytes]:
@@ -167,10 +169,11 @@ class Watch:
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
         return encode_event("BOOKMARK", {**head, "metadata": meta})
 
-    def _plan_bookmark(self) -> None:
+    def _plan_bookmark(self, delay: timedelta) -> None:
         def send() -> None:
             self._put(self._bookmark({}))
-            self._plan_bookmark()
+            self._plan_bookmark(BOOKMARK_EVERY)
 
         del self._timers[1:]
-        self._timers.append(self._timeline.after(BOOKMARK_EVERY, send))
+        if delay > timedelta():
+            self._timers.append(self._timeline.after(delay, send))

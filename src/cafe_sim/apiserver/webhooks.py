@@ -228,8 +228,8 @@ def _response(reply: WebhookReply, uid: str) -> Json | WebhookFailure:
 
 def _denied(name: str, response: Json) -> StatusError:
     status = response.get("status") or {}
-    code = int(status.get("code") or 403)
+    code = int(status.get("code") or 400)
     told = status.get("message") or status.get("reason")
     text = f'admission webhook "{name}" denied the request'
     text += f": {told}" if told else " without explanation"
-    return StatusError(code, status.get("reason") or ("Forbidden" if code == 403 else ""), text)
+    return StatusError(code, status.get("reason") or "", text)

@@ -106,7 +106,7 @@ class DisruptionController(Controller):
                 self.queue.add(key_of(budget))
 
     def _scale(self, pods: list[Json]) -> int:
-        """Sum what the pods' controllers want; a pod without a controller counts as one.
+        """Sum what the pods' controllers want; a pod without a controller is not expected to be.
 
         Raises:
             LookupError: A controller is of a kind that has no scale.
@@ -115,8 +115,8 @@ class DisruptionController(Controller):
         for pod in pods:
             ref = controller_of(pod)
             if ref is None:
-                total += 1
-            elif ref["uid"] not in seen:
+                continue
+            if ref["uid"] not in seen:
                 seen.add(ref["uid"])
                 owner = self._top_owner(pod["metadata"]["namespace"], ref)
                 if owner is None:

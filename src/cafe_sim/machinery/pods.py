@@ -44,7 +44,9 @@ def ready_since(pod: Json) -> datetime | None:
     condition = find_condition(status_of(pod), "Ready")
     if condition is None or condition["status"] != "True":
         return None
-    return time_of(condition["lastTransitionTime"])
+    since = condition.get("lastTransitionTime")
+    # A condition that somebody wrote without a time counts from its pod's beginning.
+    return time_of(since or pod["metadata"]["creationTimestamp"])
 
 
 def available_in(pod: Json, min_ready_seconds: int, now: datetime) -> timedelta | None:

@@ -45,7 +45,7 @@ def _with_hook(
 def test_a_validating_webhook_may_refuse() -> None:
     sim, asked = _with_hook(lambda _: {"allowed": False, "status": {"message": "not today"}})
     answer = sim.send("POST", MAPS, config_map("a"))
-    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert (answer.status, answer.reason) == (400, "")
     assert answer.message == 'admission webhook "hook.cafe.test" denied the request: not today'
     assert (asked[0]["operation"], asked[0]["object"]["metadata"]["name"]) == ("CREATE", "a")
     assert sim.send("GET", f"{MAPS}/a").status == 404

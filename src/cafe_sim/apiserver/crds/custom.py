@@ -30,6 +30,7 @@ class CustomRules(Rules):
 
     has_generation = True
     needs_version = True
+    status_keeps = None
 
     def __init__(self, schema: Json, *, has_status: bool, fields: dict[str, Path]) -> None:
         self._schema = schema

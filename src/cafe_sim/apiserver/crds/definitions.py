@@ -18,6 +18,7 @@ class DefinitionRules(Rules):
 
     has_status = True
     has_generation = True
+    status_keeps = ("labels", "annotations", "finalizers", "ownerReferences")
 
     def first_status(self, obj: Json) -> Json:
         """Not served yet."""

@@ -62,7 +62,6 @@ class NamespaceRules(Rules):
 
     has_status = True
     returns_deleted = True
-    keeps_status_metadata = False
     name_rule: NameRule = staticmethod(dns_label)
     fields: Mapping[str, Path] = {"status.phase": ("status", "phase")}
 
@@ -113,7 +112,6 @@ class ServiceRules(Rules):
     has_status = True
     returns_deleted = True
     makes_on_update = True
-    keeps_status_metadata = False
     name_rule: NameRule = staticmethod(dns_label_1035)
     fields: Mapping[str, Path] = {
         "spec.clusterIP": ("spec", "clusterIP"),
@@ -244,7 +242,6 @@ class ClaimRules(Rules):
 
     has_status = True
     returns_deleted = True
-    keeps_status_metadata = True
 
     def first_status(self, obj: Json) -> Json:
         """A claim begins pending."""
@@ -279,7 +276,6 @@ class NodeRules(Rules):
     """Nodes: written by kubelets."""
 
     has_status = True
-    keeps_status_metadata = False
     fields: Mapping[str, Path] = {"spec.unschedulable": ("spec", "unschedulable")}
 
     def prepare_create(self, obj: Json, around: Surroundings) -> Json:
@@ -300,21 +296,25 @@ class NodeRules(Rules):
         return found
 
 
-class EventRules(StoredRules):
-    """Events, which two API groups show."""
+class LeaseRules(StoredRules):
+    """Leases: who leads, and for how long."""
+
+    makes_on_update = True
+    needs_version = True
 
     def __init__(self) -> None:
-        paths = {
-            f"involvedObject.{name}": ("involvedObject", name)
-            for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        }
-        plain = {name: (name,) for name in ("reason", "type", "reportingComponent")}
-        super().__init__(fields={**paths, **plain, "source": ("source", "component")}, makes_on_update=True)
+        super().__init__()
 
     def check(self, obj: Json) -> list[FieldError]:
-        """An event lies beside the object it is about."""
-        about = dig(obj, "involvedObject", "namespace") or "default"
-        if obj["metadata"].get("namespace") == about:
-            return []
-        text = "does not match event.namespace"
-        return [FieldError("Invalid", "involvedObject.namespace", about, text)]
+        """A lease lasts, and its transitions are counted up."""
+        spec = obj.get("spec") or {}
+        found = []
+        if spec.get("leaseDurationSeconds", 1) <= 0:
+            text = "must be greater than 0"
+            found.append(
+                FieldError("Invalid", "spec.leaseDurationSeconds", spec["leaseDurationSeconds"], text)
+            )
+        if spec.get("leaseTransitions", 0) < 0:
+            text = "must be greater than or equal to 0"
+            found.append(FieldError("Invalid", "spec.leaseTransitions", spec["leaseTransitions"], text))
+        return found

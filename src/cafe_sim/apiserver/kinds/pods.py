@@ -119,7 +119,7 @@ class PodRules(Rules):
 
     has_status = True
     has_generation = True
-    keeps_status_metadata = False
+    status_keeps = ("ownerReferences",)  # Old kubelets broke them.
     returns_deleted = True
     fields: dict[str, Path] = {  # noqa: RUF012 -- declared as a Mapping by the base
         "spec.nodeName": ("spec", "nodeName"),
@@ -296,3 +296,17 @@ def bound(pod: Json, node: str, annotations: Json, when: str) -> Json:
     if annotations:
         return with_meta(pod, annotations={**(meta.get("annotations") or {}), **annotations})
     return pod
+
+
+def evicted(pod: Json, when: str) -> Json:
+    """Return the pod with the condition by which its owner learns why it goes (KEP-3329)."""
+    status = pod.get("status") or {}
+    target = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastTransitionTime": when,
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    conditions = [item for item in status.get("conditions") or [] if item["type"] != "DisruptionTarget"]
+    return {**pod, "status": {**status, "conditions": [*conditions, target]}}

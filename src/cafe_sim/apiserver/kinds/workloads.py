@@ -60,7 +60,6 @@ class TemplateRules(Rules):
 
     has_status = True
     has_generation = True
-    keeps_status_metadata = True
 
     def __init__(self, zero_status: Json, fields: dict[str, Path] | None = None) -> None:
         self._zero_status = zero_status
@@ -92,6 +91,8 @@ def _same_selector(spec: Json, before: Json) -> list[FieldError]:
 
 class DeploymentRules(TemplateRules):
     """Deployments, whose rolling update must be able to move."""
+
+    status_keeps = ("labels",)
 
     def check(self, obj: Json) -> list[FieldError]:
         """Check the strategy as well."""
@@ -141,10 +142,17 @@ class StatefulSetRules(TemplateRules):
 class RevisionRules(Rules):
     """ControllerRevisions: data that never changes."""
 
+    def check(self, obj: Json) -> list[FieldError]:
+        """Revisions are counted up."""
+        if obj.get("revision", 0) >= 0:
+            return []
+        text = "must be greater than or equal to 0"
+        return [FieldError("Invalid", "revision", obj["revision"], text)]
+
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """Only the number may change."""
         if new.get("data") == old.get("data"):
-            return []
+            return self.check(new)
         return [FieldError("Invalid", "data", new.get("data"), IMMUTABLE)]
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from cafe_sim.apiserver.schema.quantities import BadQuantityError, canonical
+from cafe_sim.apiserver.schema.times import BadTimeError, canonical_time
 from cafe_sim.apiserver.values import Value
 from cafe_sim.contract import Json
 
@@ -270,11 +271,11 @@ def _read_map(spec: Field, value: Value, notes: Notes, known: Value, at: str) ->
 def _read_plain(spec: Field, value: Value, at: str) -> Value:
     if type(value) not in _TAKES.get(spec.kind, _TEXT):
         raise BadTypeError(_mismatch(value, at, spec.kind))
-    if spec.kind != "quantity":
-        return value
     try:
-        return canonical(str(value))
-    except BadQuantityError as error:
+        if spec.kind == "quantity":
+            return canonical(str(value))
+        return canonical_time(value, spec.kind) if spec.kind in {"time", "microtime"} else value
+    except (BadQuantityError, BadTimeError) as error:
         raise BadTypeError(str(error)) from error
 
 
