@@ -139,10 +139,14 @@ PARTS: Mapping[str, tuple[st.SearchStrategy[Json], st.SearchStrategy[Json]]] = {
     "Random": (st.fixed_dictionaries({"spec": CUSTOM_SPEC}), _some(spec=CUSTOM_SPEC)),
 }
 STATUSES: Mapping[str, st.SearchStrategy[Json]] = {
-    "Pod": _some(conditions=CONDITIONS, message=st.just("hello"), phase=st.sampled_from(["Running", "Failed"])),
+    "Pod": _some(
+        conditions=CONDITIONS, message=st.just("hello"), phase=st.sampled_from(["Running", "Failed"])
+    ),
     "Random": _some(size=st.sampled_from([1, 2]), conditions=CONDITIONS, x=st.just({"y": None})),
 }
-POINTERS = st.sampled_from(["/metadata/labels/x", "/metadata/labels", "/data/x", "/spec/size", "/spec/nothing/x"])
+POINTERS = st.sampled_from(
+    ["/metadata/labels/x", "/metadata/labels", "/data/x", "/spec/size", "/spec/nothing/x"]
+)
 JSON_STEPS = st.lists(
     st.one_of(
         st.fixed_dictionaries(
@@ -167,7 +171,9 @@ def steps(draw: st.DrawFn) -> Step:
     """Draw one request."""
     kind, name, query = draw(KINDS), draw(NAMES), dict(draw(DRY))
     verb = draw(
-        st.sampled_from(["create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list"])
+        st.sampled_from(
+            ["create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list"]
+        )
     )
     whole, part = PARTS[kind]
     guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
