@@ -190,3 +190,14 @@ async def the_default_namespace_stays(world: World) -> None:
     answer = await world.delete("/api/v1/namespaces/default")
     assert (answer.status, answer.reason) == (403, "Forbidden")
     assert answer.message == 'namespaces "default" is forbidden: this namespace may not be deleted'
+
+
+@case
+async def the_query_of_a_delete_with_a_body_is_ignored(world: World) -> None:
+    """Who asks for a rehearsal in the query and sends a body as well deletes in earnest."""
+    await world.made("configmaps", config_map("a"))
+    path = world.path("configmaps", "a")
+    assert (await world.delete(path, {"dryRun": ["All"]})).status == 200
+    assert (await world.get(path)).status == 200
+    assert (await world.delete(path, {}, dryRun="All")).status == 200
+    assert (await world.get(path)).status == 404
