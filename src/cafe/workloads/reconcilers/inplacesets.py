@@ -57,7 +57,11 @@ class InPlaceSetReconciler:
         view = await self._sets.view(key)
         if view is None or view.owner.metadata.deletion_timestamp is not None:
             return Outcome()
-        demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+        try:
+            demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+        except Refusal as refusal:
+            await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
+            raise
         if await self._claim(view):
             return Outcome()
         revision = await self._update_revision(view)
