@@ -15,6 +15,7 @@ from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
+from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.ports import AppStore, AppView, RevisionTaken
 
 RECHECK = timedelta(minutes=5)
@@ -97,6 +98,7 @@ class CafeDeploymentReconciler:
         asked = {unit: fact.spec.replicas for unit, fact in by_unit.items() if fact.spec is not None}
         ties = settled_sizes(app.status.plan, asked)
         try:
+            demand_match(app.spec.selector, app.spec.template.metadata.labels)
             return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:
             return refusal
