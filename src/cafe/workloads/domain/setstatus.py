@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.shapes import Condition, LabelSelector
+from cafe.kernel import Refusal
 from cafe.workloads.domain.budget import Dwell, aims_at
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import SetGoal
@@ -31,6 +34,21 @@ def set_status(
         collision_count=owner.status.collision_count,
         label_selector=selector_text(owner.spec.selector),
         conditions=[_progressing(owner, progress), _available(owner, goal, len(available))],
+    )
+
+
+def refused_status(owner: InPlaceSet, refusal: Refusal) -> InPlaceSetStatus:
+    """Return the status of a set whose spec can't be followed: what was found before, and why it stays so."""
+    refused = Condition(
+        type="Progressing",
+        status="False",
+        reason=refusal.code,
+        message=str(refusal),
+        observed_generation=owner.metadata.generation,
+    )
+    others = [c for c in owner.status.conditions if c.type != refused.type]
+    return msgspec.structs.replace(
+        owner.status, observed_generation=owner.metadata.generation, conditions=[refused, *others]
     )
 
 
@@ -65,7 +83,7 @@ def _is_withheld(pod: PodFact) -> bool:
 
 
 def _progressing(owner: InPlaceSet, progress: Progress) -> Condition:
-    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate", "InvalidMaxUnavailable"}
+    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate"}
     return Condition(
         type="Progressing",
         status="False" if stuck else "True",

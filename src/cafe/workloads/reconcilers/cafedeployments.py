@@ -15,6 +15,7 @@ from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
+from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.ports import AppStore, AppView, RevisionTaken
 
 RECHECK = timedelta(minutes=5)
@@ -87,17 +88,18 @@ class CafeDeploymentReconciler:
     ) -> Mapping[str, int] | Refusal:
         """Share the pods out, or say why that can't be done.
 
-        Ties go to what each unit has been asked for, never to what happens to be ready: quotas that follow
-        readiness would wander while pods are updated, and each time make the plan void.
+        Ties go to the plan that is followed, so that quotas stay while nothing is asked for, and without one
+        (the first, or after the status was lost) to the units that are asked for the most pods.
         """
         app = view.app
         unknown = [unit for unit in wanted if unit and unit not in view.known_units and unit not in by_unit]
         if unknown:
             return unknown_unit(app, unknown, view.known_units)
         asked = {unit: fact.spec.replicas for unit, fact in by_unit.items() if fact.spec is not None}
-        settled = settled_sizes(app.status.plan, asked)
+        ties = settled_sizes(app.status.plan, asked)
         try:
-            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, settled)
+            demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:
             return refusal
 
