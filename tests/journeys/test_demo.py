@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import need
+from tests.conftest import need
 
 ROOT = Path(__file__).parents[2]
 

@@ -139,10 +139,14 @@ PARTS: Mapping[str, tuple[st.SearchStrategy[Json], st.SearchStrategy[Json]]] = {
     "Random": (st.fixed_dictionaries({"spec": CUSTOM_SPEC}), _some(spec=CUSTOM_SPEC)),
 }
 STATUSES: Mapping[str, st.SearchStrategy[Json]] = {
-    "Pod": _some(conditions=CONDITIONS, message=st.just("hello"), phase=st.sampled_from(["Running", "Failed"])),
+    "Pod": _some(
+        conditions=CONDITIONS, message=st.just("hello"), phase=st.sampled_from(["Running", "Failed"])
+    ),
     "Random": _some(size=st.sampled_from([1, 2]), conditions=CONDITIONS, x=st.just({"y": None})),
 }
-POINTERS = st.sampled_from(["/metadata/labels/x", "/metadata/labels", "/data/x", "/spec/size", "/spec/nothing/x"])
+POINTERS = st.sampled_from(
+    ["/metadata/labels/x", "/metadata/labels", "/data/x", "/spec/size", "/spec/nothing/x"]
+)
 JSON_STEPS = st.lists(
     st.one_of(
         st.fixed_dictionaries(
@@ -159,6 +163,12 @@ NAMES = st.sampled_from(["a", "a", "a", "b"])
 VERSIONS = st.sampled_from(["", "", "current", "stale"])
 UIDS = st.sampled_from(["", "", "", "current", "foreign"])
 DRY = st.sampled_from([{}, {}, {}, {"dryRun": "All"}])
+VERBS = ("create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list")
+DELETES = _some(
+    gracePeriodSeconds=st.sampled_from([0, 3, 60]),
+    # Foreground and Orphan are the collector's business, in its own time.
+    propagationPolicy=st.sampled_from(["Background", "Sideways"]),
+)
 SELECTORS = st.sampled_from(["x", "!x", "x=1", "x!=1", "x in (1,2)", "x notin (1)", "y=2,x"])
 
 
@@ -166,48 +176,42 @@ SELECTORS = st.sampled_from(["x", "!x", "x=1", "x!=1", "x in (1,2)", "x notin (1
 def steps(draw: st.DrawFn) -> Step:
     """Draw one request."""
     kind, name, query = draw(KINDS), draw(NAMES), dict(draw(DRY))
-    verb = draw(
-        st.sampled_from(["create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list"])
-    )
-    whole, part = PARTS[kind]
-    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    verb = draw(st.sampled_from(VERBS))
     if verb == "list":
         return Step("list", kind, query={"labelSelector": draw(SELECTORS)})
-    if verb == "create":
-        content = {**draw(whole), "metadata": draw(METADATA)}
-        return Step("create", kind, name, content, query=query)
-    if verb == "put":
-        content = {**draw(whole), "metadata": draw(METADATA)}
-        return Step("put", kind, name, content, **guard, query=query)
+    if verb in {"patch", "status"}:
+        return draw(_patches(kind, name, query, is_status=verb == "status" and kind in STATUSES))
+    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    if verb == "delete":
+        return Step("delete", kind, name, draw(DELETES), **guard, query=query)
+    content = {**draw(PARTS[kind][0]), "metadata": draw(METADATA)}
     if verb == "apply":
-        content = _without_null({**draw(whole), "metadata": draw(METADATA)})
         query |= {"fieldManager": draw(st.sampled_from(["one", "two"]))}
         query |= draw(st.sampled_from([{}, {"force": "true"}]))
-        return Step("apply", kind, name, content, query=query)
-    if verb == "delete":
-        options = draw(
-            _some(
-                gracePeriodSeconds=st.sampled_from([0, 3, 60]),
-                propagationPolicy=st.sampled_from(["Background", "Sideways"]),
-            )
-        )
-        return Step("delete", kind, name, options, **guard, query=query)
-    media = draw(st.sampled_from([MERGE, STRATEGIC]))
-    if verb == "status" and kind in STATUSES:
-        content = {**draw(part), "status": draw(STATUSES[kind]), "metadata": draw(PATCHED_METADATA)}
-        return Step("patch", kind, name, content, **guard, media=media, sub="status", query=query)
-    if draw(st.integers(0, 4)) == 0:
+        return Step("apply", kind, name, _without_null(content), query=query)
+    if verb == "create":
+        return Step("create", kind, name, content, query=query)
+    return Step("put", kind, name, content, **guard, query=query)
+
+
+@st.composite
+def _patches(draw: st.DrawFn, kind: str, name: str, query: dict[str, str], *, is_status: bool) -> Step:
+    if not is_status and draw(st.integers(0, 4)) == 0:
         return Step("patch", kind, name, draw(JSON_STEPS), media=JSON_PATCH, query=query)
-    content = {**draw(part), "metadata": draw(PATCHED_METADATA)}
-    return Step("patch", kind, name, content, **guard, media=media, query=query)
+    content = {**draw(PARTS[kind][1]), "metadata": draw(PATCHED_METADATA)}
+    if is_status:
+        content["status"] = draw(STATUSES[kind])
+    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    media = draw(st.sampled_from([MERGE, STRATEGIC]))
+    return Step("patch", kind, name, content, **guard, media=media, sub="status" * is_status, query=query)
 
 
 def _without_null(content: Json) -> Json:
-    """Return an applied configuration without the null of whole maps, which nobody writes."""
+    """Return an applied configuration without null and empty lists, which nobody writes."""
     return {
         name: _without_null(value) if isinstance(value, dict) else value
         for name, value in content.items()
-        if value is not None
+        if value is not None and value != []
     }
 
 
@@ -285,20 +289,17 @@ class Player:
         made = await self._world.post(self._path(kind), body)
         assert made.status == 201, made.body
         selector = {"labelSelector": f"run={self._prefix}", "resourceVersion": start}
-        found = []
         async with self._world.watch(self._path(kind), **selector) as stream:
-            async for event in _until_last(stream):
-                found.append(event)
-        return found
+            return [event async for event in _until_last(stream)]
 
     async def _clean(self) -> None:
-        for kind in PLURALS:
+        for kind, plural in PLURALS.items():
             listed = await self._world.get(self._path(kind))
             for item in listed.body["items"]:
                 name = item["metadata"]["name"]
                 if not name.startswith(f"{self._prefix}-"):
                     continue
-                path = self._world.path(PLURALS[kind], name, api=APIS[kind])
+                path = self._world.path(plural, name, api=APIS[kind])
                 if item["metadata"].get("finalizers"):
                     await self._world.patch(path, {"metadata": {"finalizers": None}})
                 await self._world.delete(path, {"gracePeriodSeconds": 0})

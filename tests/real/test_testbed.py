@@ -27,7 +27,7 @@ from tests.real.cluster import (
     is_waiting,
     make_space,
 )
-from tests.real.conftest import need
+from tests.conftest import need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
