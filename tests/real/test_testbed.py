@@ -16,6 +16,7 @@ from testbed.leftovers import bridges, control_groups, sweep
 from testbed.nodes import ask
 from testbed.runs import ProcessId, Run, directories
 from testbed.waiting import wait_for
+from tests.conftest import need
 from tests.real.cluster import (
     GATE,
     SOON,
@@ -27,7 +28,6 @@ from tests.real.cluster import (
     is_waiting,
     make_space,
 )
-from tests.conftest import need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
