@@ -30,7 +30,7 @@ class Pair:
     runner: asyncio.Runner
     simulated: World
     real: World
-    until: float
+    until: timedelta
 
 
 async def _prepared(world: World) -> World:
@@ -57,7 +57,7 @@ def pair(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
 
         first, second = runner.run(begin())
         try:
-            yield Pair(runner, first, second, SystemClock().monotonic() + BUDGET.total_seconds())
+            yield Pair(runner, first, second, SystemClock().monotonic() + BUDGET)
         finally:
             runner.run(stack.aclose())
 

@@ -129,10 +129,10 @@ async def an_unknown_propagation_is_invalid(world: World) -> None:
 
 @case
 async def a_deletion_mark_raises_the_generation(world: World) -> None:
-    body = deployment("d")
+    body = {**deployment("d"), "kind": "ReplicaSet"}  # A Deployment's own controller raises it too.
     body["metadata"]["finalizers"] = ["cafe.test/hold"]
-    await world.made("deployments", body, "apps/v1")
-    path = world.path("deployments", "d", api="apps/v1")
+    await world.made("replicasets", body, "apps/v1")
+    path = world.path("replicasets", "d", api="apps/v1")
     assert (await world.delete(path)).meta["generation"] == 2
     await world.patch(path, {"metadata": {"finalizers": None}})
 
