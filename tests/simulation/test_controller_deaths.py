@@ -138,6 +138,7 @@ def test_one_death_at_any_write_of_an_update_changes_nothing_of_its_end(*, is_ap
     story()
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_two_controllers_at_once_end_in_the_same_state_without_double_restarts() -> None:
     async with a_world() as world:

@@ -350,6 +350,12 @@ def a_template(image: str = "web:1", **container: object) -> Json:
     return {"metadata": {"labels": {"app": "web"}}, "spec": spec}
 
 
+PROBED: Json = {
+    "readinessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+}
+"""For `a_template`: a container whose hanging is noticed."""
+
+
 def a_set(replicas: int = 3, name: str = "web", **more: Any) -> Json:  # noqa: ANN401 -- any field
     """Return an InPlaceSet; *more* goes into its spec, `strategy` over a partition of all pods."""
     strategy = {"partition": replicas, **more.pop("strategy", {})}
