@@ -7,6 +7,7 @@ from cafe_sim.contract import Json
 from cafe_sim.kubelet.registry import Registry
 from tests.simulation.world import (
     PODS,
+    PROBED,
     REVISIONS,
     SETS,
     World,
@@ -311,13 +312,17 @@ async def test_a_paused_set_starts_no_update_but_keeps_its_replicas() -> None:
 @in_virtual_time
 async def test_sick_pods_are_updated_first_and_for_free() -> None:
     async with a_world() as world:
-        await settled(world, replicas=4, strategy={"maxUnavailable": 1})
+        await settled(world, replicas=4, template=a_template(**PROBED), strategy={"maxUnavailable": 1})
         sick = world.pods()[-1]
         world.cluster.kubelets[sick["spec"]["nodeName"]].hang(sick["metadata"]["uid"], "app")
-        world.patch(SETS, "web", {"spec": {"template": a_template("web:2"), "strategy": {"partition": 1}}})
+        await world.run(lambda: not is_available(world.pods()[-1]))
+        since = len(world.commits)
+        template = a_template("web:2", **PROBED)
+        world.edit(SETS, "web", template=template, strategy={"partition": 1})
         await world.run(lambda: world.is_settled("web"))
         updated = [pod["metadata"]["name"] for pod in world.pods() if image(pod) == "web:2"]
-        assert len(updated) == 1
+        assert updated == [sick["metadata"]["name"]]
+        assert lowest(world, since) == 3
 
 
 @in_virtual_time

@@ -48,14 +48,14 @@ class Fragile(SimTransport):
 
     Attributes:
         writes: What was written and accepted, Events apart: method and path.
-        breaks_at: Index of the write at which it breaks; None for never.
+        breaks_at: Index of the write at which it breaks, refused ones counted; None for never.
         is_applied: Whether that write still reaches the server; its answer never comes back.
     """
 
     def __init__(self, server: ApiServer) -> None:
         super().__init__(server, Caller(agent="cafe"))
         self.writes: list[str] = []
-        self.requests = 0
+        self.tried = 0
         self.breaks_at: int | None = None
         self.is_applied = False
         self.broken = asyncio.Event()
@@ -66,12 +66,12 @@ class Fragile(SimTransport):
             return await _for_ever()
         if request.method == "GET" or "/events" in request.path:
             return await super().send(request)
-        if len(self.writes) == self.breaks_at:
+        self.tried += 1
+        if self.breaks_at is not None and self.tried > self.breaks_at:
             self.broken.set()
             if self.is_applied:
                 await super().send(request)
             return await _for_ever()
-        self.requests += 1
         answer = await super().send(request)
         if answer.status < 300:
             self.writes.append(f"{request.method} {request.path}")
@@ -348,6 +348,12 @@ def a_template(image: str = "web:1", **container: object) -> Json:
     containers = [{"name": "app", "image": image, **container}]
     spec = {"containers": containers, "terminationGracePeriodSeconds": 1}
     return {"metadata": {"labels": {"app": "web"}}, "spec": spec}
+
+
+PROBED: Json = {
+    "readinessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+}
+"""For `a_template`: a container whose hanging is noticed."""
 
 
 def a_set(replicas: int = 3, name: str = "web", **more: Any) -> Json:  # noqa: ANN401 -- any field
