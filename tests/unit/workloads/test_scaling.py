@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.workloads.domain.budget import Dwell
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import (
     Scale,
