@@ -18,6 +18,7 @@ from cafe.workloads.domain.scaling import SetGoal, decide_scale
 from cafe.workloads.domain.setstatus import set_status
 from cafe.workloads.domain.templates import InPlace, Recreate
 from cafe.workloads.domain.updating import Progress, UpdateRules, decide_update
+from cafe.workloads.reconcilers.inplacesets import in_order
 from tests.unit.workloads import naive
 from tests.unit.workloads.facts import (
     DWELL,
@@ -35,6 +36,7 @@ from tests.unit.workloads.facts import (
     rules,
 )
 
+FREE = 2
 OWNER = InPlaceSet(
     metadata=Metadata(name="web"),
     spec=InPlaceSetSpec(selector=LabelSelector(match_labels={"app": "web"}), template=PodTemplate()),
@@ -148,6 +150,9 @@ def same_decisions(case: Case, seen: Any, listed: list[PodFact], now: Dwell) -> 
     assert decide_scale(wanted, seen, left, now) == naive.scale_of(wanted, listed, left, now)
     progress = decide_update(wanted, seen, left, now, case.rules())
     assert ordered(progress) == ordered(naive.update_of(wanted, listed, left, now, case.rules()))
+    some = decide_update(wanted, seen, left, now, case.rules(), FREE + 1)
+    whole = in_order(naive.update_of(wanted, listed, left, now, case.rules()).steps)
+    assert (in_order(some.steps)[:FREE], len(some.steps) > FREE) == (whole[:FREE], len(whole) > FREE)
     told = set_status(OWNER, wanted, seen, progress, now)
     assert naive.counts_of(wanted, listed, now) == (
         told.replicas, told.ready_replicas, told.available_replicas, told.updated_replicas,
@@ -194,6 +199,15 @@ def test_a_large_set_is_updated_by_a_look_at_a_few_of_its_pods() -> None:
     assert [step.pod.name for step in progress.steps] == ["web-0000", "web-0001", "web-0002"]
     assert not decide_scale(wanted, crowd, left, DWELL)
     set_status(OWNER, wanted, crowd, progress, DWELL)
+    assert 0 < Watched.looks < 50
+
+
+def test_free_changes_are_looked_for_no_further_than_they_are_written() -> None:
+    crowd = Crowd.of([Watched.of(pod(f"web-{n:04}")) for n in range(2000)], DWELL)
+    Watched.looks = 0
+    left = budget_now(2000, 1, crowd, NEW, DWELL)
+    progress = decide_update(goal(2000, 2000), crowd, left, DWELL, rules(new_label), 5)
+    assert [step.pod.name for step in progress.steps] == [f"web-{n:04}" for n in range(5)]
     assert 0 < Watched.looks < 50
 
 

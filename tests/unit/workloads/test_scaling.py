@@ -109,6 +109,8 @@ def test_a_name_is_not_free_while_its_pod_is_being_deleted() -> None:
     assert list(islice(fresh_names(goal(), [going]), 3)) != list(islice(fresh_names(goal(), []), 3))
     first = next(fresh_names(goal(), []))
     assert first not in islice(fresh_names(goal(), [], [first].__contains__), 50)
+    first = next(fresh_names(goal(), [pod("a", uid="u")]))
+    assert first not in islice(fresh_names(goal(), [pod(first, uid="u")]), 50)
 
 
 def test_a_pod_lost_from_an_open_group_comes_back_as_its_member() -> None:

@@ -10,6 +10,7 @@ image ID, or, for a tag whose digest is unchanged (k#635, k#2297), a new contain
 report covers the pod's newest generation.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -105,12 +106,27 @@ class UpdateRules:
 
 
 def decide_update(
-    goal: SetGoal, pods: Collection[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
+    goal: SetGoal,
+    pods: Collection[PodFact],
+    budget: Budget,
+    dwell: Dwell,
+    rules: UpdateRules,
+    free: int = sys.maxsize,
 ) -> Progress:
-    """Carry on the changes under way and begin as many new ones as partition and budget allow."""
+    """Carry on the changes under way and begin as many new ones as partition and budget allow.
+
+    Args:
+        goal: What the set should look like.
+        pods: All pods of the set.
+        budget: What availability allows now.
+        dwell: The moment of judging.
+        rules: How pods may be changed.
+        free: How many changes that cost no capacity (of labels alone) are begun; none are chosen that nobody
+            would write in this pass.
+    """
     crowd = Crowd.of(pods, dwell)
     unsettled = crowd.unsettled()
-    begun = begin(goal, crowd, budget, dwell, rules)
+    begun = begin(goal, crowd, budget, dwell, rules, free)
     steps: dict[str, Step] = {}
     waits = [dwell.next_change(unsettled)]
     unwanted = beyond_partition(goal, crowd)
@@ -207,7 +223,9 @@ def has_begun(pod: PodFact) -> bool:
     )
 
 
-def begin(goal: SetGoal, crowd: Crowd, budget: Budget, dwell: Dwell, rules: UpdateRules) -> Progress:
+def begin(
+    goal: SetGoal, crowd: Crowd, budget: Budget, dwell: Dwell, rules: UpdateRules, free: int
+) -> Progress:
     """Choose the old pods to change now. Sick ones go first: they cost no capacity.
 
     A pod that the budget forbids is passed over rather than waited for: behind it may stand one that is free.
@@ -221,8 +239,8 @@ def begin(goal: SetGoal, crowd: Crowd, budget: Budget, dwell: Dwell, rules: Upda
     if rules.is_paused:
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
     calm = {revision: roll for revision, roll in crowd.calm.items() if revision != goal.update_revision}
-    # Then a serving pod that the budget forbids ends the choice: all that follow serve and cost as much.
-    are_all_costly = all(_is_costly(rules, revision) for revision in {*calm, *(p.revision for p in old)})
+    # Then a serving pod that may not be changed ends the choice: all that follow serve and cost as much.
+    are_alike = len({_is_costly(rules, revision) for revision in {*calm, *(p.revision for p in old)}}) == 1
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
     for pod in islice(_in_turn(old, calm, dwell), due):
@@ -231,11 +249,13 @@ def begin(goal: SetGoal, crowd: Crowd, budget: Budget, dwell: Dwell, rules: Upda
             return Progress((), "InPlaceImpossible", _impossible(way))
         serves = dwell.is_available(pod)
         is_free = isinstance(way, InPlace) and not way.images and pod.state is None
-        if not is_free:
-            if target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
-                if serves and are_all_costly:
-                    break
-                continue
+        if free <= 0 if is_free else target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+            if serves and are_alike:
+                break
+            continue
+        if is_free:
+            free -= 1
+        else:
             target, healthy = target - 1, healthy - serves
         if step := _first_step(pod, goal.update_revision, way):
             chosen.append(step)
@@ -253,10 +273,12 @@ def _in_turn(old: list[PodFact], calm: Mapping[str, Roll], dwell: Dwell) -> Iter
     return merge(sorted(old, key=turn), *calm.values(), key=turn)
 
 
-def _is_costly(rules: UpdateRules, revision: str) -> bool:
-    """Whether each pod of *revision* needs the budget; false too if it can't be changed at all."""
+def _is_costly(rules: UpdateRules, revision: str) -> bool | None:
+    """Whether a serving pod of *revision* needs the budget; None if it can't be changed at all."""
     way = rules.way(revision)
-    return not rules.is_in_place_only if isinstance(way, Recreate) else bool(way.images)
+    if isinstance(way, Recreate):
+        return None if rules.is_in_place_only else True
+    return bool(way.images)
 
 
 def _first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> Step | None:

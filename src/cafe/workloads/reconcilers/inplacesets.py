@@ -147,7 +147,7 @@ class InPlaceSetReconciler:
 
     async def _update(self, view: SetView, goal: SetGoal, budget: Budget, dwell: Dwell) -> Progress:
         rules = rules_of(view, goal)
-        progress = decide_update(goal, view.pods, budget, dwell, rules)
+        progress = decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
 
         async def take(step: Step) -> None:
             pod = await self._sets.take_step(view, step)
