@@ -58,3 +58,6 @@ bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a rea
 golden: $(READY) ## Write the expected files of tests anew; look at the difference before you commit
 	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"
 	@git diff --stat -- tests/golden
+
+mutants: $(READY) ## Switch safeguards off one by one and see that a test notices
+	@$(BIN)/python tools/mutants.py

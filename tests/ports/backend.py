@@ -170,6 +170,15 @@ class World:
             pause = min(timedelta(milliseconds=100), pause + timedelta(milliseconds=2))
         raise AssertionError(f"{path} never becomes what is wanted; it is {answer.status} {answer.body}")
 
+    async def until_other(self, ask: Callable[[], Awaitable[Answer]], status: int) -> Answer:
+        """Ask until the status is another: a new kind's schema is known to apply a moment later."""
+        for _ in range(200):
+            answer = await ask()
+            if answer.status != status:
+                return answer
+            await self.pause()
+        raise AssertionError(f"it is always {status}: {answer.body}")
+
     def hook(self, answer: Hook) -> Json:
         """Serve an admission webhook for the time of the case; return its `clientConfig`."""
         return self._hooks.add(answer)

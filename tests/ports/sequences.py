@@ -163,6 +163,12 @@ NAMES = st.sampled_from(["a", "a", "a", "b"])
 VERSIONS = st.sampled_from(["", "", "current", "stale"])
 UIDS = st.sampled_from(["", "", "", "current", "foreign"])
 DRY = st.sampled_from([{}, {}, {}, {"dryRun": "All"}])
+VERBS = ("create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list")
+DELETES = _some(
+    gracePeriodSeconds=st.sampled_from([0, 3, 60]),
+    # Foreground and Orphan are the collector's business, in its own time.
+    propagationPolicy=st.sampled_from(["Background", "Sideways"]),
+)
 SELECTORS = st.sampled_from(["x", "!x", "x=1", "x!=1", "x in (1,2)", "x notin (1)", "y=2,x"])
 
 
@@ -170,42 +176,43 @@ SELECTORS = st.sampled_from(["x", "!x", "x=1", "x!=1", "x in (1,2)", "x notin (1
 def steps(draw: st.DrawFn) -> Step:
     """Draw one request."""
     kind, name, query = draw(KINDS), draw(NAMES), dict(draw(DRY))
-    verb = draw(
-        st.sampled_from(
-            ["create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list"]
-        )
-    )
-    whole, part = PARTS[kind]
-    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    verb = draw(st.sampled_from(VERBS))
     if verb == "list":
         return Step("list", kind, query={"labelSelector": draw(SELECTORS)})
-    if verb == "create":
-        content = {**draw(whole), "metadata": draw(METADATA)}
-        return Step("create", kind, name, content, query=query)
-    if verb == "put":
-        content = {**draw(whole), "metadata": draw(METADATA)}
-        return Step("put", kind, name, content, **guard, query=query)
+    if verb in {"patch", "status"}:
+        return draw(_patches(kind, name, query, is_status=verb == "status" and kind in STATUSES))
+    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    if verb == "delete":
+        return Step("delete", kind, name, draw(DELETES), **guard, query=query)
+    content = {**draw(PARTS[kind][0]), "metadata": draw(METADATA)}
     if verb == "apply":
-        content = {**draw(whole), "metadata": draw(METADATA)}
         query |= {"fieldManager": draw(st.sampled_from(["one", "two"]))}
         query |= draw(st.sampled_from([{}, {"force": "true"}]))
-        return Step("apply", kind, name, content, query=query)
-    if verb == "delete":
-        options = draw(
-            _some(
-                gracePeriodSeconds=st.sampled_from([0, 3, 60]),
-                propagationPolicy=st.sampled_from(["Background", "Foreground", "Sideways"]),
-            )
-        )
-        return Step("delete", kind, name, options, **guard, query=query)
-    media = draw(st.sampled_from([MERGE, STRATEGIC]))
-    if verb == "status" and kind in STATUSES:
-        content = {**draw(part), "status": draw(STATUSES[kind]), "metadata": draw(PATCHED_METADATA)}
-        return Step("patch", kind, name, content, **guard, media=media, sub="status", query=query)
-    if draw(st.integers(0, 4)) == 0:
+        return Step("apply", kind, name, _without_null(content), query=query)
+    if verb == "create":
+        return Step("create", kind, name, content, query=query)
+    return Step("put", kind, name, content, **guard, query=query)
+
+
+@st.composite
+def _patches(draw: st.DrawFn, kind: str, name: str, query: dict[str, str], *, is_status: bool) -> Step:
+    if not is_status and draw(st.integers(0, 4)) == 0:
         return Step("patch", kind, name, draw(JSON_STEPS), media=JSON_PATCH, query=query)
-    content = {**draw(part), "metadata": draw(PATCHED_METADATA)}
-    return Step("patch", kind, name, content, **guard, media=media, query=query)
+    content = {**draw(PARTS[kind][1]), "metadata": draw(PATCHED_METADATA)}
+    if is_status:
+        content["status"] = draw(STATUSES[kind])
+    guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
+    media = draw(st.sampled_from([MERGE, STRATEGIC]))
+    return Step("patch", kind, name, content, **guard, media=media, sub="status" * is_status, query=query)
+
+
+def _without_null(content: Json) -> Json:
+    """Return an applied configuration without null and empty lists, which nobody writes."""
+    return {
+        name: _without_null(value) if isinstance(value, dict) else value
+        for name, value in content.items()
+        if value is not None and value != []
+    }
 
 
 class Player:
@@ -240,8 +247,10 @@ class Player:
             return await world.get(self._path(step.kind), labelSelector=selector)
         if step.verb == "delete":
             wanted = {name: value for name, value in self._guard(step).items() if value}
-            body = {**step.content, **({"preconditions": wanted} if wanted else {})}
-            answer = await world.delete(path, body, **step.query)
+            rehearsal = {"dryRun": ["All"]} if step.query else {}
+            answer = await world.delete(
+                path, {**step.content, **rehearsal, **({"preconditions": wanted} if wanted else {})}
+            )
         elif step.verb == "patch":
             patch = step.content
             if isinstance(patch, dict):
@@ -280,20 +289,17 @@ class Player:
         made = await self._world.post(self._path(kind), body)
         assert made.status == 201, made.body
         selector = {"labelSelector": f"run={self._prefix}", "resourceVersion": start}
-        found = []
         async with self._world.watch(self._path(kind), **selector) as stream:
-            async for event in _until_last(stream):
-                found.append(event)
-        return found
+            return [event async for event in _until_last(stream)]
 
     async def _clean(self) -> None:
-        for kind in PLURALS:
+        for kind, plural in PLURALS.items():
             listed = await self._world.get(self._path(kind))
             for item in listed.body["items"]:
                 name = item["metadata"]["name"]
                 if not name.startswith(f"{self._prefix}-"):
                     continue
-                path = self._world.path(PLURALS[kind], name, api=APIS[kind])
+                path = self._world.path(plural, name, api=APIS[kind])
                 if item["metadata"].get("finalizers"):
                     await self._world.patch(path, {"metadata": {"finalizers": None}})
                 await self._world.delete(path, {"gracePeriodSeconds": 0})

@@ -116,8 +116,8 @@ class Cache(Generic[T]):
             self.writes.expect(key, 0, uid, owner)
 
     def retract(self, key: ObjectKey) -> None:
-        """Await nothing of *key*: its write surely did not happen."""
-        self.writes.settle(key)
+        """Await nothing of *key*: its write surely did not happen. Who wrote decides what comes of that."""
+        self.writes.retract(key)
 
     def is_current(self, *scopes: Scope) -> bool:
         """Whether the cache shows all own writes noted for *scopes* (owners, or keys noted without one)."""

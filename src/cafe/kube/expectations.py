@@ -13,7 +13,7 @@ not show within the expiry is read live: one lost event must not stop a set for 
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -100,23 +100,35 @@ class OwnWrites:
                 self.settle(key)
 
     def settle(self, key: ObjectKey) -> None:
-        """Await nothing more of *key*."""
+        """Await nothing more of *key*, and tell those that held."""
+        for scope in self.retract(key):
+            for handler in self._handlers:
+                handler(scope)
+
+    def retract(self, key: ObjectKey) -> Sequence[Scope]:
+        """Await nothing more of *key*: its write did not happen. Return the scopes that are current now.
+
+        Their handlers are not called: nobody held, the pass that wrote is still under way, and how it ends
+        decides when the owner comes back. Were it woken at once, whoever is refused (an exhausted quota)
+        would ask again without a pause.
+        """
         pending = self._pending.pop(key, None)
         if pending is None:
-            return
+            return ()
         if not self._pending:
             self._something.clear()
+        current: list[Scope] = []
         for scope in pending.scopes:
             keys = self._scopes[scope]
             del keys[key]
             if not keys:
                 del self._scopes[scope]
-                for handler in self._handlers:
-                    handler(scope)
+                current.append(scope)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        return current
 
     def postpone(self, key: ObjectKey, delay: timedelta) -> None:
         """Try a failed live read again after *delay*."""

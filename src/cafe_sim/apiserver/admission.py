@@ -31,6 +31,10 @@ class BuiltinAdmission:
                 new = self._with_pod_defaults(new)
             if target.resource.key == "persistentvolumeclaims":
                 new = self._with_storage_class(new)
+        elif new and target.resource.key == "pods" and not target.subresource:
+            spec: Json = new.get("spec") or {}
+            tolerations = _with_tolerations(spec.get("tolerations") or [])
+            new = {**new, "spec": with_fields(spec, tolerations=tolerations)}
         return new
 
     def judge(self, target: Target, context: Context, new: Json, old: Json | None) -> Steps[None]:

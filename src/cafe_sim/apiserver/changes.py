@@ -184,7 +184,7 @@ def _check_declared(target: Target, config: Json) -> None:
     except BadTypeError as error:
         text = f"failed to create typed patch object ({where}): {error}"
         raise StatusError(500, "", text) from error
-    if notes.unknown and resource.shape.is_builtin:
+    if notes.unknown:
         fields = "\n  ".join(f".{name}: field not declared in schema" for name in notes.unknown)
         text = f"failed to create typed patch object ({where}): {fields}"
         raise StatusError(500, "", text)

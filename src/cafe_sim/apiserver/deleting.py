@@ -5,7 +5,7 @@ its grace has passed. The server only marks; clearing is the work of controllers
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
@@ -73,7 +73,11 @@ class Deleter:
 
     def _marked(self, old: Json, finalizers: Sequence[str], grace: int) -> Json:
         meta = old["metadata"]
-        end = stamp(self._around.now() + timedelta(seconds=grace))
+        begun = self._around.now()
+        if meta.get("deletionTimestamp"):  # A shorter grace counts from the first delete.
+            before = timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+            begun = datetime.fromisoformat(meta["deletionTimestamp"]) - before
+        end = stamp(begun + timedelta(seconds=grace))
         generation = meta.get("generation")
         if generation and not meta.get("deletionTimestamp"):
             generation += 1
@@ -95,6 +99,12 @@ class Deleter:
         return self._store.commit(resource.key, "MODIFIED", old, marked), False
 
     def _gone(self, resource: Resource, context: Context, old: Json) -> tuple[Json, bool]:
+        """Remove it. What has a grace period is marked first, by a commit of its own, even if it is over."""
+        meta = old["metadata"]
+        is_marked = meta.get("deletionTimestamp") and not meta.get("deletionGracePeriodSeconds")
+        if not is_marked and resource.rules.grace(old, 0) is not None:
+            marked = self._marked(old, meta.get("finalizers") or [], 0)
+            old = marked if context.is_dry_run else self._store.commit(resource.key, "MODIFIED", old, marked)
         if context.is_dry_run:
             return old, True
         return self._store.commit(resource.key, "DELETED", old, old), True

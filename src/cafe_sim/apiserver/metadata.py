@@ -26,7 +26,9 @@ def generated_name(base: str, suffix: str) -> str:
     return base[:_LONGEST_GENERATED_BASE] + suffix
 
 
-def check_metadata(meta: Json, *, is_namespaced: bool, name_rule: NameRule) -> list[FieldError]:
+def check_metadata(
+    meta: Json, *, is_namespaced: bool, name_rule: NameRule, takes_any_finalizer: bool = False
+) -> list[FieldError]:
     """Check what holds at any time."""
     errors: list[FieldError] = []
     base = meta.get("generateName")
@@ -47,7 +49,7 @@ def check_metadata(meta: Json, *, is_namespaced: bool, name_rule: NameRule) -> l
     errors += check_labels(meta.get("labels"), "metadata.labels")
     errors += check_annotations(meta.get("annotations"), "metadata.annotations")
     errors += _check_owners(meta.get("ownerReferences") or [])
-    return errors + _check_finalizers(meta.get("finalizers") or [])
+    return errors + _check_finalizers(meta.get("finalizers") or [], takes_any=takes_any_finalizer)
 
 
 def _check_owners(owners: Iterable[Json]) -> list[FieldError]:
@@ -78,13 +80,13 @@ def _check_owners(owners: Iterable[Json]) -> list[FieldError]:
     return errors
 
 
-def _check_finalizers(finalizers: list[str]) -> list[FieldError]:
+def _check_finalizers(finalizers: list[str], *, takes_any: bool) -> list[FieldError]:
     errors = []
     for index, name in enumerate(finalizers):
         at = f"metadata.finalizers[{index}]"
         problems = qualified_name(name)
         errors += [FieldError("Invalid", "metadata.finalizers", name, text) for text in problems]
-        if not problems and "/" not in name and name not in _PLAIN_FINALIZERS:
+        if not takes_any and not problems and "/" not in name and name not in _PLAIN_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(FieldError("Invalid", at, name, text))
     if ORPHAN in finalizers and FOREGROUND in finalizers:

@@ -155,12 +155,14 @@ def _check_list(query: Query) -> list[FieldError]:
 
 
 def delete_options(query: Query, body: Value) -> tuple[DeleteOptions, bool]:
-    """Read how to delete, from the query and the body; return it, and whether it is a dry run.
+    """Read how to delete, and whether it is a dry run. If there is a body, the query is ignored, whole.
 
     Raises:
         StatusError: 400 or 422.
     """
     asked: Json = body if isinstance(body, dict) else {}
+    if body is not None:
+        query = {}
     if asked.get("kind", "DeleteOptions") != "DeleteOptions":
         raise errors.bad_request(
             f'unable to decode "{asked["kind"]}": decoded object cannot be converted to DeleteOptions'

@@ -67,6 +67,7 @@ class Rules:
         returns_deleted: A finished delete answers with the object and not with a Status.
         needs_version: A PUT must say which version it replaces.
         makes_on_update: A PUT to a free name creates.
+        takes_any_finalizer: A finalizer need not have a domain; the core kinds are stricter.
         name_rule: What may be a name.
         fields: What field selectors may use, beside name and namespace.
     """
@@ -77,6 +78,7 @@ class Rules:
     returns_deleted = False
     needs_version = False
     makes_on_update = False
+    takes_any_finalizer = False
     name_rule: NameRule = staticmethod(dns_subdomain)
     fields: Mapping[str, Path] = {}
 

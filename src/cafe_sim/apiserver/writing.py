@@ -80,7 +80,7 @@ class Writer:
             new = self.read(resource, context, changed)
         new = self._born(resource, new)
         meta = new["metadata"]
-        found = check_metadata(meta, is_namespaced=resource.is_namespaced, name_rule=resource.rules.name_rule)
+        found = _check_meta(resource, meta)
         found += resource.rules.check(new)
         self._refuse(resource, meta.get("name", ""), found)
         taken = self._store.table(resource.key).get(target.namespace, meta["name"])
@@ -235,9 +235,7 @@ class Writer:
         meta = new["metadata"]
         found: list[FieldError] = []
         if meta is not old["metadata"]:
-            found = check_metadata(
-                meta, is_namespaced=resource.is_namespaced, name_rule=resource.rules.name_rule
-            )
+            found = _check_meta(resource, meta)
             # Twice, as the real server: once for all kinds and once by the kind's own rules.
             found += 2 * check_metadata_update(meta, old["metadata"])
         if target.subresource:
@@ -298,3 +296,13 @@ def _check_place(target: Target, meta: Json) -> None:
         )
     if target.resource.is_namespaced and meta.get("namespace", target.namespace) != target.namespace:
         raise errors.bad_request("the namespace of the object does not match the namespace on the request")
+
+
+def _check_meta(resource: Resource, meta: Json) -> list[FieldError]:
+    rules = resource.rules
+    return check_metadata(
+        meta,
+        is_namespaced=resource.is_namespaced,
+        name_rule=rules.name_rule,
+        takes_any_finalizer=rules.takes_any_finalizer,
+    )

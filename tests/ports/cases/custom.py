@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.ports.backend import STRATEGIC, TABLE, World, case
+from tests.ports.backend import APPLY, STRATEGIC, TABLE, Answer, World, case
 from tests.ports.objects import custom, definition
 
 API = "ports.cafe.test/v1"
@@ -27,9 +27,13 @@ async def _defined(world: World, kind: str) -> str:
 @case
 async def a_definition_is_established(world: World) -> None:
     await _defined(world, "Established")
-    found = await world.get(f"{DEFINITIONS}/establisheds.ports.cafe.test")
-    conditions = {item["type"]: item["status"] for item in found.body["status"]["conditions"]}
-    assert (conditions["NamesAccepted"], conditions["Established"]) == ("True", "True")
+
+    def is_established(found: Answer) -> bool:
+        conditions = {item["type"]: item["status"] for item in found.body["status"]["conditions"]}
+        return conditions == {"NamesAccepted": "True", "Established": "True"}
+
+    # It may be served a moment before that is written.
+    found = await world.until(f"{DEFINITIONS}/establisheds.ports.cafe.test", is_established)
     assert found.body["status"]["storedVersions"] == ["v1"]
     assert found.body["spec"]["names"]["listKind"] == "EstablishedList"
 
@@ -170,3 +174,17 @@ async def a_definition_is_named_for_its_kind(world: World) -> None:
     body["metadata"]["name"] = "other.ports.cafe.test"
     answer = await world.post(DEFINITIONS, body)
     assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", "metadata.name")])
+
+
+@case
+async def what_a_custom_schema_does_not_know_can_not_be_applied(world: World) -> None:
+    """A create only prunes it; but nobody could own it."""
+    path = await _defined(world, "Applied")
+    body = custom("Applied", "a", size=1, nonsense=1)
+    answer = await world.until_other(
+        lambda: world.patch(f"{path}/a", body, APPLY, fieldManager="one", dryRun="All"), 201
+    )
+    assert (answer.status, answer.reason) == (500, "")
+    assert answer.message.endswith(".spec.nonsense: field not declared in schema")
+    del body["spec"]["nonsense"]
+    assert (await world.patch(f"{path}/a", body, APPLY, fieldManager="one")).status == 201

@@ -1,5 +1,7 @@
 """Deleting: finalizers, grace, preconditions, propagation, namespaces."""
 
+from datetime import datetime, timedelta
+
 from tests.ports.backend import World, case
 from tests.ports.objects import config_map, deployment, pod
 
@@ -190,3 +192,43 @@ async def the_default_namespace_stays(world: World) -> None:
     answer = await world.delete("/api/v1/namespaces/default")
     assert (answer.status, answer.reason) == (403, "Forbidden")
     assert answer.message == 'namespaces "default" is forbidden: this namespace may not be deleted'
+
+
+@case
+async def the_query_of_a_delete_with_a_body_is_ignored(world: World) -> None:
+    """Who asks for a rehearsal in the query and sends a body as well deletes in earnest."""
+    await world.made("configmaps", config_map("a"))
+    path = world.path("configmaps", "a")
+    assert (await world.delete(path, {"dryRun": ["All"]})).status == 200
+    assert (await world.get(path)).status == 200
+    assert (await world.delete(path, {}, dryRun="All")).status == 200
+    assert (await world.get(path)).status == 404
+
+
+@case
+async def a_pod_that_goes_at_once_is_marked_first(world: World) -> None:
+    """Watches see it change before they see it go, so a cache may meet it as terminating."""
+    made = await world.made("pods", pod("a"))
+    gone = await world.delete(world.path("pods", "a"))
+    assert (gone.meta["generation"], gone.meta["deletionGracePeriodSeconds"]) == (2, 0)
+    async with world.watch(world.path("pods"), resourceVersion=made.version) as stream:
+        seen = await stream.take(2)
+    assert [kind for kind, _ in seen] == ["MODIFIED", "DELETED"]
+    assert all(obj["metadata"]["deletionGracePeriodSeconds"] == 0 for _, obj in seen)
+    assert seen[1][1]["metadata"]["resourceVersion"] == gone.version
+
+
+@case
+async def a_shorter_grace_counts_from_the_first_delete(world: World) -> None:
+    made = await world.made("pods", pod("a", nodeName="no-such-node"))
+    path = world.path("pods", "a")
+    first = await world.delete(path, {"gracePeriodSeconds": 20})
+    second = await world.delete(path, {"gracePeriodSeconds": 5})
+    ends = [datetime.fromisoformat(answer.meta["deletionTimestamp"]) for answer in (first, second)]
+    assert ends[0] - ends[1] == timedelta(seconds=15)
+    last = await world.delete(path, {"gracePeriodSeconds": 0})
+    assert int(last.version) > int(second.version)
+    async with world.watch(world.path("pods"), resourceVersion=made.version) as stream:
+        seen = await stream.take(4)
+    found = [(kind, obj["metadata"]["deletionGracePeriodSeconds"]) for kind, obj in seen]
+    assert found == [("MODIFIED", 20), ("MODIFIED", 5), ("MODIFIED", 0), ("DELETED", 0)]

@@ -324,3 +324,14 @@ async def force_belongs_to_apply_alone(world: World) -> None:
     await world.made("configmaps", config_map("a"))
     answer = await world.patch(world.path("configmaps", "a"), {}, MERGE, force="true")
     assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", "force")])
+
+
+@case
+async def a_json_patch_replaces_what_is_not_there_if_its_parent_is(world: World) -> None:
+    await world.made("configmaps", config_map("a", x="1"))
+    path = world.path("configmaps", "a")
+    steps = [{"op": "replace", "path": "/data/new", "value": "2"}]
+    answer = await world.patch(path, steps, JSON_PATCH)
+    assert (answer.status, answer.body["data"]) == (200, {"x": "1", "new": "2"})
+    steps = [{"op": "replace", "path": "/metadata/annotations/new", "value": "2"}]
+    assert (await world.patch(path, steps, JSON_PATCH)).status == 422

@@ -59,9 +59,12 @@ async def test_a_created_object_is_awaited_until_it_shows_or_is_retracted() -> N
         api.put(path("a"), pod("a"))
         await eventually(lambda: cache.is_current(OWNER))
         other = ObjectKey("default", "never")
+        settled: list[object] = []
+        cache.writes.on_settled(settled.append)
         cache.note_create(other, owner=OWNER)
         cache.retract(other)
         assert cache.is_current(OWNER)
+        assert not settled, "whoever was refused comes back by its back-off, not at once"
 
 
 @in_virtual_time

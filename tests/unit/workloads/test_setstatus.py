@@ -72,7 +72,6 @@ def test_available_means_within_the_budget(fit: int, verdict: str) -> None:
         ("BudgetSpent", "True"),
         ("InPlaceImpossible", "False"),
         ("FailedCreate", "False"),
-        ("InvalidMaxUnavailable", "False"),
     ],
 )
 def test_progress_is_false_only_where_a_person_must_act(reason: str, verdict: str) -> None:

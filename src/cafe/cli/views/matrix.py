@@ -19,7 +19,7 @@ class Look(StrEnum):
     EMPTY = "Empty"
 
 
-TROUBLE = {"BudgetSpent", "InPlaceImpossible", "FailedCreate", "InvalidMaxUnavailable"}
+TROUBLE = {"BudgetSpent", "InPlaceImpossible", "FailedCreate", "InvalidMaxUnavailable", "SelectorMismatch"}
 """What a unit's set says when it can't go on by itself."""
 
 

@@ -9,14 +9,21 @@ from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import API_VERSION, APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_LABEL
 from cafe.api.shapes import Metadata
-from cafe.kernel import Clock, Conflict, ObjectKey
+from cafe.kernel import Clock, Conflict, ObjectKey, Refusal
 from cafe.kube.client import Client
-from cafe.kube.errors import NotFound
+from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.merging import difference
 from cafe.kube.patches import MergePatch
 from cafe.workloads.adapters.revisions import Revisions
 from cafe.workloads.adapters.sets import Teller, status_patch
-from cafe.workloads.adapters.watched import CAFE_DEPLOYMENTS, IN_PLACE_SETS, OWNER_APP, Watched, app_scope
+from cafe.workloads.adapters.watched import (
+    CAFE_DEPLOYMENTS,
+    IN_PLACE_SETS,
+    OWNER_APP,
+    Watched,
+    app_scope,
+    controller_of,
+)
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.release import ChangeSet, MakeSet, Note, ReleaseView, SetAction, UnitFact
 from cafe.workloads.domain.revisions import MakeRevision
@@ -86,10 +93,36 @@ class KubeApps:
         sets.note_create(key, owner=_scope(app))
         try:
             stored = await self._client.create(IN_PLACE_SETS, key.namespace, body)
+        except AlreadyExists:
+            sets.retract(key)
+            await self._refuse_foreign(app, key)
+            raise
         except BaseException:
             sets.retract(key)
             raise
         sets.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+
+    async def _refuse_foreign(self, app: CafeDeployment, key: ObjectKey) -> None:
+        """Tell if a set's name is taken for good: `a` in cell `b-c` and `a-b` in cell `c` are called alike.
+
+        Raises:
+            Refusal: The set there belongs to somebody else and is not on its way out.
+        """
+        live = await self._client.get(IN_PLACE_SETS, key)
+        owner = controller_of(live.metadata)
+        is_ours = owner is not None and owner.uid == app.metadata.uid
+        if is_ours or live.metadata.deletion_timestamp is not None:
+            return
+        refusal = Refusal(
+            "NameTaken",
+            f"InPlaceSet {key.name} exists already.",
+            f"It belongs to {owner.kind + ' ' + owner.name if owner else 'nobody'}.",
+            "Rename the application or the unit, or delete that set.",
+        )
+        self._teller.tell(
+            CAFE_DEPLOYMENTS.kind, app.metadata, Note(refusal.code, str(refusal), is_warning=True)
+        )
+        raise refusal
 
     async def _change_set(self, view: ReleaseView, action: ChangeSet, key: ObjectKey) -> None:
         current = self._watched.sets.get(key)

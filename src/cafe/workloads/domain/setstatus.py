@@ -2,8 +2,11 @@
 
 from collections.abc import Collection
 
+import msgspec
+
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.shapes import Condition, LabelSelector
+from cafe.kernel import Refusal
 from cafe.workloads.domain.budget import aims_at
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
@@ -39,6 +42,21 @@ def set_status(
     )
 
 
+def refused_status(owner: InPlaceSet, refusal: Refusal) -> InPlaceSetStatus:
+    """Return the status of a set whose spec can't be followed: what was found before, and why it stays so."""
+    refused = Condition(
+        type="Progressing",
+        status="False",
+        reason=refusal.code,
+        message=str(refusal),
+        observed_generation=owner.metadata.generation,
+    )
+    others = [c for c in owner.status.conditions if c.type != refused.type]
+    return msgspec.structs.replace(
+        owner.status, observed_generation=owner.metadata.generation, conditions=[refused, *others]
+    )
+
+
 BUSY = {"Updating", "BudgetSpent", "WaitingForPods", "Scaling"}
 """Reasons of a set on its way: they change from pass to pass, and the next thing to wait for is another."""
 
@@ -70,7 +88,7 @@ def _is_withheld(pod: PodFact) -> bool:
 
 
 def _progressing(owner: InPlaceSet, progress: Progress) -> Condition:
-    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate", "InvalidMaxUnavailable"}
+    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate"}
     return Condition(
         type="Progressing",
         status="False" if stuck else "True",

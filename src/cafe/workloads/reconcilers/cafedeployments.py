@@ -12,8 +12,10 @@ from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.kernel import ObjectKey, Outcome, Refusal
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
+from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.ports import AppStore, AppView, RevisionTaken
 
 RECHECK = timedelta(minutes=5)
@@ -86,18 +88,18 @@ class CafeDeploymentReconciler:
     ) -> Mapping[str, int] | Refusal:
         """Share the pods out, or say why that can't be done.
 
-        Ties go to the plan that is followed, so that quotas stay while nothing is asked for, and before the
-        first plan to the units that have the most pods.
+        Ties go to the plan that is followed, so that quotas stay while nothing is asked for, and without one
+        (the first, or after the status was lost) to the units that are asked for the most pods.
         """
         app = view.app
         unknown = [unit for unit in wanted if unit and unit not in view.known_units and unit not in by_unit]
         if unknown:
             return unknown_unit(app, unknown, view.known_units)
-        has = {unit: fact.status.ready_replicas for unit, fact in by_unit.items()}
-        if app.status.plan is not None:
-            has |= {unit.name: unit.quota for unit in app.status.plan.units}
+        asked = {unit: fact.spec.replicas for unit, fact in by_unit.items() if fact.spec is not None}
+        ties = settled_sizes(app.status.plan, asked)
         try:
-            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, has)
+            demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:
             return refusal
 

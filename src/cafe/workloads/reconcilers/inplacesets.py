@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from cafe.api.inplaceset import PodUpgradePolicy
+from cafe.api.inplaceset import InPlaceSet, PodUpgradePolicy
 from cafe.kernel import Clock, Conflict, ObjectKey, Outcome, Refusal
 from cafe.workloads.domain.budget import Budget, budget_now, count_of
 from cafe.workloads.domain.crowd import Crowd
@@ -20,7 +20,7 @@ from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
 from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
 from cafe.workloads.domain.selectors import demand_match
-from cafe.workloads.domain.setstatus import set_status
+from cafe.workloads.domain.setstatus import refused_status, set_status
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import (
     LowerGate,
@@ -59,7 +59,10 @@ class InPlaceSetReconciler:
         view = await self._sets.view(key)
         if view is None or view.owner.metadata.deletion_timestamp is not None:
             return Outcome()
-        demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+        try:
+            demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+        except Refusal as refusal:
+            return await self._refuse(view.owner, refusal)
         if await self._claim(view):
             return Outcome()
         revision = await self._update_revision(view)
@@ -73,8 +76,7 @@ class InPlaceSetReconciler:
         try:
             goal = goal_of(view, revision, in_use)
         except Refusal as refusal:
-            await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
-            raise
+            return await self._refuse(view.owner, refusal)
         progress = await self._act(view, goal, dwell)
         status = set_status(view.owner, goal, crowd, progress, dwell)
         held = await self._sets.write_status(view.owner, status)
@@ -83,6 +85,14 @@ class InPlaceSetReconciler:
             await self._sets.delete_revision(view.owner, old)
         waits = [wait for wait in (progress.recheck, held) if wait is not None]
         return Outcome(recheck=min([RECHECK, *waits]))
+
+    async def _refuse(self, owner: InPlaceSet, refusal: Refusal) -> Outcome:
+        """Change nothing that runs, and say why: in the status always, as an Event once."""
+        status = refused_status(owner, refusal)
+        if status.conditions[0].message not in {c.message for c in owner.status.conditions}:
+            await self._sets.tell(owner, Note(refusal.code, str(refusal), is_warning=True))
+        await self._sets.write_status(owner, status)
+        return Outcome(recheck=RECHECK)
 
     async def _claim(self, view: SetView) -> bool:
         """Adopt and release pods; say whether anything was written, since the view is old then."""

@@ -174,7 +174,9 @@ def custom_resource(definition: Json, version: Json) -> Resource:
         kind=names["kind"],
         is_namespaced=spec["scope"] == "Namespaced",
         shape=CustomShape(schema),
-        rules=CustomRules(schema, has_status="status" in subresources, fields=fields),
+        rules=CustomRules(
+            schema, has_status="status" in subresources, fields=fields, counts=_counts(subresources)
+        ),
         key=definition["metadata"]["name"],
         singular=names.get("singular", ""),
         list_kind=names.get("listKind", ""),
@@ -186,3 +188,8 @@ def custom_resource(definition: Json, version: Json) -> Resource:
 
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
+
+
+def _counts(subresources: Json) -> tuple[str, ...]:
+    scale = subresources.get("scale") or {}
+    return tuple(scale[name] for name in ("specReplicasPath", "statusReplicasPath") if scale.get(name))

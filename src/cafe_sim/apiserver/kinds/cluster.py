@@ -301,6 +301,7 @@ class LeaseRules(StoredRules):
 
     makes_on_update = True
     needs_version = True
+    takes_any_finalizer = True
 
     def __init__(self) -> None:
         super().__init__()

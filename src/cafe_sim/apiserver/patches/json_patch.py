@@ -34,7 +34,8 @@ def _apply(document: Value, step: Value) -> Value:
             raise _refused()
         return document
     if operation == "replace":
-        _at(document, path)
+        # Unlike the RFC, the server's library replaces what isn't there too, if only its parent is.
+        _at(document, path[:-1])
         return _put(document, path, step.get("value"), is_insert=False)
     if operation == "add":
         return _put(document, path, step.get("value"), is_insert=True)
