@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/unit/workloads", "tests/unit/placement")
+PARTS = ("src", "testbed", "tests/unit", "tests/worlds")
 WORKERS = 2
 LIMIT = 240
 
@@ -61,9 +62,10 @@ def judge(mutant: Mutant) -> Result:
         return Result(mutant.name, "stale", f"found {text.count(mutant.old)} times in {mutant.file}")
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)
-        for part in ("src", "tests/unit"):
+        for part in PARTS:
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        for name in ("pyproject.toml", "tests/conftest.py"):
+            shutil.copy(ROOT / name, copy / name)
         (copy / "src/cafe" / mutant.file).write_text(text.replace(mutant.old, mutant.new))
         for tier in ("not slow", "slow"):
             result = judge_tier(mutant, copy, tier)

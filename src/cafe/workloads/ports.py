@@ -1,6 +1,6 @@
 """What workloads need from the world; the adapters make it real, tests lend a small one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -20,13 +20,14 @@ class SetView:
     """One InPlaceSet and all that is its own, never older than our own last writes.
 
     Attributes:
+        pods: A `Crowd`, if passes shall cost no more than what changed.
         strays: Pods that match the selector and belong to nobody.
         misfits: Pods of the set whose labels no longer match its selector.
         is_taken: Whether any pod of the namespace has that name.
     """
 
     owner: InPlaceSet
-    pods: Sequence[PodFact]
+    pods: Collection[PodFact]
     revisions: Sequence[RevisionFact]
     strays: Sequence[PodFact] = ()
     misfits: Sequence[PodFact] = ()

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cafe.workloads.domain.budget import Budget, Dwell, budget_now
+from cafe.workloads.domain.budget import Budget, budget_now
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace, Recreate

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cafe.workloads.domain.budget import Dwell, aims_at, budget_now
+from cafe.workloads.domain.budget import aims_at, budget_now
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal, decide_scale
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafe.kernel import Refusal
-from cafe.workloads.domain.budget import Budget, Dwell, aims_at, budget_now, count_of
+from cafe.workloads.domain.budget import Budget, aims_at, budget_now, count_of
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from tests.unit.workloads.facts import DWELL, LONG_AGO, NEW, NOW, OLD, changing, pod, sick, withheld
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.api.shapes import LabelSelector
+from cafe.api.shapes import LabelSelector, Metadata
 from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.indexes import by_controller
@@ -14,6 +14,7 @@ from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.pace import PERIOD, Pace
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.watched import CONTROLLER
+from tests.unit.workloads.facts import DWELL
 from tests.worlds.clock import HandClock, LoopClock, in_virtual_time
 
 SELECTOR = LabelSelector(match_labels={"app": "web"})
@@ -27,12 +28,16 @@ CHANGES = st.tuples(
 )
 
 
-def make_pod(number: int, owner: str, app: str, version: int) -> Pod:
+def owned_by(uid: str) -> Metadata:
+    return Metadata(name=uid, namespace="shop", uid=uid)
+
+
+def make_pod(number: int, owner: str, app: str, version: int, namespace: str = "shop") -> Pod:
     reference = OwnerReference(kind="InPlaceSet", name=owner, uid=owner, controller=True)
     return Pod(
         metadata=ObjectMeta(
             name=f"web-{number}",
-            namespace="shop",
+            namespace=namespace,
             uid=f"uid-{number}",
             resource_version=str(version),
             labels={"app": app},
@@ -57,7 +62,7 @@ def test_members_are_what_a_fresh_look_at_the_cache_finds(
         for uid in ("set-a", "set-b"):
             wanted = selector.match_labels["app"]
             mine = pods.by_index(CONTROLLER, uid)
-            fitting, misfits = members.of(uid, selector)
+            fitting, misfits = members.of(owned_by(uid), selector, DWELL)
             assert by_name(fitting) == by_name(convert(p) for p in mine if p.metadata.labels["app"] == wanted)
             assert by_name(misfits) == by_name(convert(p) for p in mine if p.metadata.labels["app"] != wanted)
 
@@ -72,10 +77,34 @@ def test_what_did_not_change_is_not_converted_again() -> None:
     members = Members(pods)
     for number in range(3):
         pods.apply(ObjectKey("shop", f"web-{number}"), make_pod(number, "set-a", "web", 1))
-    before = {fact.name: fact for fact in members.of("set-a", SELECTOR)[0]}
+    before = {fact.name: fact for fact in members.of(owned_by("set-a"), SELECTOR, DWELL)[0]}
     pods.apply(ObjectKey("shop", "web-1"), make_pod(1, "set-a", "web", 2))
-    after = {fact.name: fact for fact in members.of("set-a", SELECTOR)[0]}
+    after = {fact.name: fact for fact in members.of(owned_by("set-a"), SELECTOR, DWELL)[0]}
     assert [name for name in before if before[name] is not after[name]] == ["web-1"]
+
+
+def test_a_pod_of_another_namespace_is_no_member_whatever_it_calls_its_owner() -> None:
+    pods: Cache[Pod] = Cache(HandClock())
+    pods.add_index(CONTROLLER, by_controller)
+    early, late = Members(pods), Members(pods)
+    assert len(early.of(owned_by("set-a"), SELECTOR, DWELL)[0]) == 0
+    for namespace in ("shop", "elsewhere"):
+        pods.apply(ObjectKey(namespace, "web-1"), make_pod(1, "set-a", "web", 1, namespace))
+    pods.remove(ObjectKey("elsewhere", "web-1"), 2)
+    pods.apply(ObjectKey("elsewhere", "web-2"), make_pod(2, "set-a", "web", 3, "elsewhere"))
+    for members in (early, late):
+        assert [fact.name for fact in members.of(owned_by("set-a"), SELECTOR, DWELL)[0]] == ["web-1"]
+
+
+def test_a_pod_given_out_stays_as_it_was() -> None:
+    pods: Cache[Pod] = Cache(HandClock())
+    pods.add_index(CONTROLLER, by_controller)
+    members = Members(pods)
+    pods.apply(ObjectKey("shop", "web-1"), make_pod(1, "set-a", "web", 1))
+    given, _ = members.of(owned_by("set-a"), SELECTOR, DWELL)
+    pods.remove(ObjectKey("shop", "web-1"), 2)
+    assert len(members.of(owned_by("set-a"), SELECTOR, DWELL)[0]) == 0
+    assert [fact.name for fact in given] == ["web-1"]
 
 
 @in_virtual_time

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.workloads.domain.budget import Dwell
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import (
     Scale,
@@ -109,6 +109,8 @@ def test_a_name_is_not_free_while_its_pod_is_being_deleted() -> None:
     assert list(islice(fresh_names(goal(), [going]), 3)) != list(islice(fresh_names(goal(), []), 3))
     first = next(fresh_names(goal(), []))
     assert first not in islice(fresh_names(goal(), [], [first].__contains__), 50)
+    first = next(fresh_names(goal(), [pod("a", uid="u")]))
+    assert first not in islice(fresh_names(goal(), [pod(first, uid="u")]), 50)
 
 
 def test_a_pod_lost_from_an_open_group_comes_back_as_its_member() -> None:

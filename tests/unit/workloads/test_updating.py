@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.workloads.domain.budget import Dwell
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace

@@ -21,6 +21,7 @@ from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
 from cafe.workloads.adapters.watched import IN_PLACE_SETS, ORPHANS, Watched, set_scope
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.release import Note
@@ -63,7 +64,8 @@ class KubeSets:
         if owner is None or not self._watched.is_current(set_scope(key)):
             return None
         selector = owner.spec.selector
-        pods, misfits = self._members.of(owner.metadata.uid, selector)
+        dwell = Dwell(self._clock.now(), timedelta(seconds=owner.spec.min_ready_seconds))
+        pods, misfits = self._members.of(owner.metadata, selector, dwell)
         strays = [
             pod
             for pod in self._watched.pods.by_index(ORPHANS, key.namespace)

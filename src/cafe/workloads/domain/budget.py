@@ -1,11 +1,12 @@
 """How many pods may be unavailable, in numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from cafe.kernel import Refusal
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 
 PERCENT = re.compile(r"(\d{1,3})%")
@@ -46,15 +47,17 @@ class Budget:
 
 
 def budget_now(
-    wanted: int, max_unavailable: int, pods: Sequence[PodFact], update_revision: str, clock: "Dwell"
+    wanted: int, max_unavailable: int, pods: Collection[PodFact], update_revision: str, dwell: Dwell
 ) -> Budget:
     """Return the budget of a set of *wanted* pods; those that ended or are being deleted count as missing."""
-    live = [p for p in pods if not p.is_deleting and not p.is_over]
-    available = sum(clock.is_available(p) for p in live)
-    sick_new = sum(not clock.is_available(p) for p in live if aims_at(p, update_revision))
+    crowd = Crowd.of(pods, dwell)
+    unsettled = crowd.unsettled()
+    live = len(unsettled) + crowd.calm_count()
+    available = sum(dwell.is_available(p) for p in unsettled) + crowd.calm_count()
+    sick_new = sum(not dwell.is_available(p) for p in unsettled if aims_at(p, update_revision))
     return Budget(
         healthy=max(0, available - (wanted - max_unavailable)),
-        target=max(0, max_unavailable + len(live) - wanted - sick_new),
+        target=max(0, max_unavailable + live - wanted - sick_new),
     )
 
 
@@ -65,23 +68,3 @@ def aims_at(pod: PodFact, revision: str) -> bool:
     given back untouched, and no other pod may be changed in its stead.
     """
     return pod.revision == revision or (pod.state is not None and pod.state.revision == revision)
-
-
-@dataclass(frozen=True, slots=True)
-class Dwell:
-    """The moment of judging, and how long a pod must have been ready to count."""
-
-    now: datetime
-    min_ready: timedelta
-
-    def is_available(self, pod: PodFact) -> bool:
-        """Whether *pod* serves."""
-        return pod.is_available(self.now, self.min_ready)
-
-    def next_change(self, pods: Sequence[PodFact]) -> timedelta | None:
-        """Return how long until the first ready pod has dwelt long enough; None if none is waiting."""
-        if not self.min_ready:
-            return None
-        ages = [self.now - p.ready_since for p in pods if p.is_ready and p.ready_since]
-        waits = [self.min_ready - age for age in ages if age < self.min_ready]
-        return min(waits, default=None)

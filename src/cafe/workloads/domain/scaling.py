@@ -2,12 +2,14 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cafe.kernel.entropy import NAME_ALPHABET
-from cafe.workloads.domain.budget import Budget, Dwell, aims_at
+from cafe.workloads.domain.budget import Budget, aims_at
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +69,7 @@ def nobody(_name: str) -> bool:
 
 def decide_scale(
     goal: SetGoal,
-    pods: Sequence[PodFact],
+    pods: Collection[PodFact],
     budget: Budget,
     dwell: Dwell,
     is_taken: Callable[[str], bool] = nobody,
@@ -88,20 +90,20 @@ def decide_scale(
             changed) keeps its name, and the set, which sees what it saw before that pod was made, would
             choose it again.
     """
-    live = [p for p in pods if not p.is_deleting]
+    crowd = Crowd.of(pods, dwell)
+    live = [p for p in crowd.restless if not p.is_deleting]
     gone = [Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
     rest = [p for p in live if not p.is_over]
     gone += _asked_for(rest, budget, dwell)
     leaving = {d.pod.uid for d in gone}
     staying = [p for p in rest if p.uid not in leaving]
-    if len(staying) > goal.replicas:
+    missing = goal.replicas - len(staying) - crowd.calm_count()
+    if missing < 0:
         # A ready pod that has not dwelt long enough serves nobody yet: it goes before any that does.
-        ranked = sorted(deletion_order(staying), key=dwell.is_available)
-        surplus = ranked[: len(staying) - goal.replicas]
-        return Scale(delete=(*gone, *(Deletion(p, "replicas was lowered") for p in surplus)))
+        ranked = sorted(deletion_order([*staying, *crowd.all_calm()]), key=dwell.is_available)
+        return Scale(delete=(*gone, *(Deletion(p, "replicas was lowered") for p in ranked[:-missing])))
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
-    missing = goal.replicas - len(staying)
-    updated = sum(aims_at(p, goal.update_revision) for p in staying)
+    updated = sum(aims_at(p, goal.update_revision) for p in staying) + crowd.calm_at(goal.update_revision)
     fresh = max(0, min(missing, goal.partition - updated))
     revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
     names = fresh_names(goal, pods, is_taken)
@@ -146,7 +148,7 @@ def _seconds(moment: datetime | None) -> float:
 
 
 def fresh_names(
-    goal: SetGoal, pods: Sequence[PodFact], is_taken: Callable[[str], bool] = nobody
+    goal: SetGoal, pods: Collection[PodFact], is_taken: Callable[[str], bool] = nobody
 ) -> Iterator[str]:
     """Yield names for new pods, none of them taken, the same ones for the same view of the world.
 

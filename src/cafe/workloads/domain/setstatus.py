@@ -1,39 +1,44 @@
 """What an InPlaceSet says of itself."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.shapes import Condition, LabelSelector
 from cafe.kernel import Refusal
-from cafe.workloads.domain.budget import Dwell, aims_at
+from cafe.workloads.domain.budget import aims_at
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.updating import Progress
 
 
 def set_status(
-    owner: InPlaceSet, goal: SetGoal, pods: Sequence[PodFact], progress: Progress, dwell: Dwell
+    owner: InPlaceSet, goal: SetGoal, pods: Collection[PodFact], progress: Progress, dwell: Dwell
 ) -> InPlaceSetStatus:
     """Return the status for what was seen; equal worlds give equal statuses, so nothing flaps."""
-    live = [p for p in pods if not p.is_deleting and not p.is_over]
-    available = [p for p in live if dwell.is_available(p)]
-    new = [p for p in live if p.revision == goal.update_revision and not _is_withheld(p)]
-    new_available = [p for p in available if aims_at(p, goal.update_revision)]
-    is_done = len(new_available) >= goal.replicas == len(live)
+    crowd = Crowd.of(pods, dwell)
+    target, calm, calm_new = goal.update_revision, crowd.calm_count(), crowd.calm_at(goal.update_revision)
+    unsettled = crowd.unsettled()
+    serving = [p for p in unsettled if dwell.is_available(p)]
+    live, available = len(unsettled) + calm, len(serving) + calm
+    new = sum(p.revision == target and not _is_withheld(p) for p in unsettled) + calm_new
+    new_available = sum(aims_at(p, target) for p in serving) + calm_new
+    is_done = new_available >= goal.replicas == live
     return InPlaceSetStatus(
         observed_generation=owner.metadata.generation,
-        replicas=len(live),
-        ready_replicas=sum(p.is_ready for p in live),
-        available_replicas=len(available),
-        updated_replicas=len(new),
-        updated_available_replicas=len(new_available),
+        replicas=live,
+        ready_replicas=sum(p.is_ready for p in unsettled) + calm,
+        available_replicas=available,
+        updated_replicas=new,
+        updated_available_replicas=new_available,
         current_revision=goal.update_revision if is_done else goal.current_revision,
         update_revision=goal.update_revision,
         collision_count=owner.status.collision_count,
         label_selector=selector_text(owner.spec.selector),
-        conditions=[_progressing(owner, progress), _available(owner, goal, len(available))],
+        conditions=[_progressing(owner, progress), _available(owner, goal, available)],
     )
 
 

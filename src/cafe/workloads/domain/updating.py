@@ -10,11 +10,16 @@ image ID, or, for a tag whose digest is unchanged (k#635, k#2297), a new contain
 report covers the pod's newest generation.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from heapq import merge
+from itertools import islice
 
-from cafe.workloads.domain.budget import Budget, Dwell, aims_at
+from cafe.workloads.domain.budget import Budget, aims_at
+from cafe.workloads.domain.crowd import Crowd, Roll, by_name
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace, Recreate
@@ -92,24 +97,40 @@ class UpdateRules:
     is_always_recreated: bool = False
     is_paused: bool = False
 
-    def way(self, pod: PodFact) -> InPlace | Recreate:
-        """Return how *pod* gets to the update revision."""
-        found = self.change_from(pod.revision)
+    def way(self, revision: str) -> InPlace | Recreate:
+        """Return how a pod of *revision* gets to the update revision."""
+        found = self.change_from(revision)
         if self.is_always_recreated and isinstance(found, InPlace):
             return Recreate(("strategy.podUpgradePolicy",))
         return found
 
 
 def decide_update(
-    goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
+    goal: SetGoal,
+    pods: Collection[PodFact],
+    budget: Budget,
+    dwell: Dwell,
+    rules: UpdateRules,
+    free: int = sys.maxsize,
 ) -> Progress:
-    """Carry on the changes under way and begin as many new ones as partition and budget allow."""
-    live = [p for p in pods if not p.is_deleting and not p.is_over]
-    begun = begin(goal, live, budget, dwell, rules)
+    """Carry on the changes under way and begin as many new ones as partition and budget allow.
+
+    Args:
+        goal: What the set should look like.
+        pods: All pods of the set.
+        budget: What availability allows now.
+        dwell: The moment of judging.
+        rules: How pods may be changed.
+        free: How many changes that cost no capacity (of labels alone) are begun; none are chosen that nobody
+            would write in this pass.
+    """
+    crowd = Crowd.of(pods, dwell)
+    unsettled = crowd.unsettled()
+    begun = begin(goal, crowd, budget, dwell, rules, free)
     steps: dict[str, Step] = {}
-    waits = [dwell.next_change(live)]
-    unwanted = beyond_partition(goal, live)
-    for pod in live:
+    waits = [dwell.next_change(unsettled)]
+    unwanted = beyond_partition(goal, crowd)
+    for pod in unsettled:
         if pod.uid in unwanted:
             steps[pod.uid] = RaiseGate(pod)
             continue
@@ -123,14 +144,14 @@ def decide_update(
     return Progress(tuple(steps.values()), begun.reason, begun.message, soonest)
 
 
-def beyond_partition(goal: SetGoal, live: Sequence[PodFact]) -> set[str]:
+def beyond_partition(goal: SetGoal, crowd: Crowd) -> set[str]:
     """Return UIDs of pods whose image is still withheld although the partition no longer covers them."""
-    new = [p for p in live if aims_at(p, goal.update_revision)]
+    new = [p for p in crowd.unsettled() if aims_at(p, goal.update_revision)]
     withheld = sorted(
         (p for p in new if p.state and p.state.is_withheld and p.revision != goal.update_revision),
-        key=lambda p: p.name,
+        key=by_name,
     )
-    excess = len(new) - goal.partition
+    excess = len(new) + crowd.calm_at(goal.update_revision) - goal.partition
     return {p.uid for p in withheld[-excess:]} if excess > 0 else set()
 
 
@@ -156,7 +177,7 @@ def next_step(
 
 def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
     """Return the write for a pod whose traffic is gone. The rules may have changed since its gate fell."""
-    way = rules.way(pod)
+    way = rules.way(pod.revision)
     if isinstance(way, InPlace):
         return write_change(pod, revision, way)
     if rules.is_in_place_only:
@@ -203,37 +224,61 @@ def has_begun(pod: PodFact) -> bool:
 
 
 def begin(
-    goal: SetGoal, live: Sequence[PodFact], budget: Budget, dwell: Dwell, rules: UpdateRules
+    goal: SetGoal, crowd: Crowd, budget: Budget, dwell: Dwell, rules: UpdateRules, free: int
 ) -> Progress:
     """Choose the old pods to change now. Sick ones go first: they cost no capacity.
 
     A pod that the budget forbids is passed over rather than waited for: behind it may stand one that is free.
     """
-    old = [p for p in live if not aims_at(p, goal.update_revision)]
-    new = len(live) - len(old)
-    due = min(goal.partition - new, len(old))
+    unsettled = crowd.unsettled()
+    old = [p for p in unsettled if not aims_at(p, goal.update_revision)]
+    new = len(unsettled) - len(old) + crowd.calm_at(goal.update_revision)
+    due = min(goal.partition - new, len(unsettled) + crowd.calm_count() - new)
     if due <= 0:
-        return _nothing_due(goal, live, dwell)
+        return _nothing_due(goal, crowd, dwell)
     if rules.is_paused:
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
-    old.sort(key=lambda p: (dwell.is_available(p), not p.is_delete_wanted, p.is_ready, p.name))
+    calm = {revision: roll for revision, roll in crowd.calm.items() if revision != goal.update_revision}
+    # Then a serving pod that may not be changed ends the choice: all that follow serve and cost as much.
+    are_alike = len({_is_costly(rules, revision) for revision in {*calm, *(p.revision for p in old)}}) == 1
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
-    for pod in old[:due]:
-        way = rules.way(pod)
+    for pod in islice(_in_turn(old, calm, dwell), due):
+        way = rules.way(pod.revision)
         if isinstance(way, Recreate) and rules.is_in_place_only:
             return Progress((), "InPlaceImpossible", _impossible(way))
         serves = dwell.is_available(pod)
         is_free = isinstance(way, InPlace) and not way.images and pod.state is None
-        if not is_free:
-            if target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
-                continue
+        if free <= 0 if is_free else target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+            if serves and are_alike:
+                break
+            continue
+        if is_free:
+            free -= 1
+        else:
             target, healthy = target - 1, healthy - serves
         if step := _first_step(pod, goal.update_revision, way):
             chosen.append(step)
     if not chosen:
-        return _spent(goal, live, dwell)
+        return _spent(goal, crowd, dwell)
     return Progress(tuple(chosen), "Updating", f"{new} of {goal.partition} pods are updated")
+
+
+def _in_turn(old: list[PodFact], calm: Mapping[str, Roll], dwell: Dwell) -> Iterator[PodFact]:
+    """Yield the old pods, restless and calm ones, in the order in which they are to be changed."""
+
+    def turn(pod: PodFact) -> tuple[object, ...]:
+        return (dwell.is_available(pod), not pod.is_delete_wanted, pod.is_ready, pod.name)
+
+    return merge(sorted(old, key=turn), *calm.values(), key=turn)
+
+
+def _is_costly(rules: UpdateRules, revision: str) -> bool | None:
+    """Whether a serving pod of *revision* needs the budget; None if it can't be changed at all."""
+    way = rules.way(revision)
+    if isinstance(way, Recreate):
+        return None if rules.is_in_place_only else True
+    return bool(way.images)
 
 
 def _first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> Step | None:
@@ -252,8 +297,8 @@ def _impossible(way: Recreate) -> str:
     )
 
 
-def _nothing_due(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
-    sick = [p for p in live if aims_at(p, goal.update_revision) and not dwell.is_available(p)]
+def _nothing_due(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
+    sick = [p for p in crowd.unsettled() if aims_at(p, goal.update_revision) and not dwell.is_available(p)]
     wanted = min(goal.partition, goal.replicas)
     if not sick:
         if goal.partition < goal.replicas:
@@ -262,10 +307,11 @@ def _nothing_due(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progre
     return Progress((), "WaitingForPods", f"{_few(sick)} not available yet")
 
 
-def _spent(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
-    sick = [p for p in live if not dwell.is_available(p)]
+def _spent(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
+    unsettled = crowd.unsettled()
+    sick = [p for p in unsettled if not dwell.is_available(p)]
     if not sick:
-        missing = goal.replicas - len(live)
+        missing = goal.replicas - len(unsettled) - crowd.calm_count()
         return Progress((), "BudgetSpent", f"No further pod may become unavailable: {missing} are missing")
     return Progress(
         (),
@@ -277,7 +323,7 @@ def _spent(goal: SetGoal, live: Sequence[PodFact], dwell: Dwell) -> Progress:
 
 def _few(pods: Sequence[PodFact]) -> str:
     """Name up to two pods with their problems; the message must not flap, so the order is fixed."""
-    ordered = sorted(pods, key=lambda p: p.name)
+    ordered = sorted(pods, key=by_name)
     told = [f"{p.name} ({p.problem()})" if p.problem() else p.name for p in ordered[:2]]
     more = f" and {len(ordered) - 2} more" if len(ordered) > 2 else ""
     return f"{', '.join(told)}{more} {'is' if len(ordered) == 1 else 'are'}"

@@ -4,7 +4,7 @@ It remembers nothing between passes, so that a new leader just goes on.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +12,9 @@ import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, PodUpgradePolicy
 from cafe.kernel import Clock, Conflict, ObjectKey, Outcome, Refusal
-from cafe.workloads.domain.budget import Budget, Dwell, budget_now, count_of
+from cafe.workloads.domain.budget import Budget, budget_now, count_of
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
@@ -67,16 +69,18 @@ class InPlaceSetReconciler:
         if revision is None:
             return Outcome()
         revisions = [*(r for r in view.revisions if r.hash != revision.hash), revision]
-        view = replace(view, revisions=revisions)
         dwell = Dwell(self._clock.now(), timedelta(seconds=view.owner.spec.min_ready_seconds))
+        crowd = Crowd.of(view.pods, dwell)
+        view = replace(view, revisions=revisions, pods=crowd)
+        in_use = crowd.revisions()
         try:
-            goal = goal_of(view, revision)
+            goal = goal_of(view, revision, in_use)
         except Refusal as refusal:
             return await self._refuse(view.owner, refusal)
         progress = await self._act(view, goal, dwell)
-        status = set_status(view.owner, goal, view.pods, progress, dwell)
+        status = set_status(view.owner, goal, crowd, progress, dwell)
         held = await self._sets.write_status(view.owner, status)
-        live = {goal.update_revision, goal.current_revision, *(p.revision for p in view.pods)}
+        live = {goal.update_revision, goal.current_revision, *in_use}
         for old in outdated(revisions, live, view.owner.spec.history_limit):
             await self._sets.delete_revision(view.owner, old)
         waits = [wait for wait in (progress.recheck, held) if wait is not None]
@@ -116,8 +120,7 @@ class InPlaceSetReconciler:
 
     async def _act(self, view: SetView, goal: SetGoal, dwell: Dwell) -> Progress:
         """Scale or update, never both in one pass: each changes what the other was decided from."""
-        live = [p for p in view.pods if not p.is_deleting and not p.is_over]
-        budget = budget_now(goal.replicas, goal.max_unavailable, live, goal.update_revision, dwell)
+        budget = budget_now(goal.replicas, goal.max_unavailable, view.pods, goal.update_revision, dwell)
         scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
         if scale:
             return await self._scale(view, scale)
@@ -154,7 +157,7 @@ class InPlaceSetReconciler:
 
     async def _update(self, view: SetView, goal: SetGoal, budget: Budget, dwell: Dwell) -> Progress:
         rules = rules_of(view, goal)
-        progress = decide_update(goal, view.pods, budget, dwell, rules)
+        progress = decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
 
         async def take(step: Step) -> None:
             pod = await self._sets.take_step(view, step)
@@ -189,16 +192,18 @@ def in_order(steps: Sequence[Step]) -> list[Step]:
     return sorted(steps, key=lambda step: ranks[type(step)])
 
 
-def goal_of(view: SetView, revision: RevisionFact) -> SetGoal:
+def goal_of(view: SetView, revision: RevisionFact, in_use: Mapping[str, int]) -> SetGoal:
     """Return what the set should look like.
+
+    Args:
+        view: The set.
+        revision: Of its template.
+        in_use: How many pods run each revision.
 
     Raises:
         Refusal: maxUnavailable can't be read.
     """
     owner = view.owner
-    in_use: dict[str, int] = {}
-    for pod in view.pods:
-        in_use[pod.revision] = in_use.get(pod.revision, 0) + 1
     return SetGoal(
         name=owner.metadata.name,
         uid=owner.metadata.uid,

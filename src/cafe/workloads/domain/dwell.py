@@ -1,0 +1,27 @@
+"""When a ready pod counts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cafe.workloads.domain.facts import PodFact
+
+
+@dataclass(frozen=True, slots=True)
+class Dwell:
+    """The moment of judging, and how long a pod must have been ready to count."""
+
+    now: datetime
+    min_ready: timedelta
+
+    def is_available(self, pod: PodFact) -> bool:
+        """Whether *pod* serves."""
+        return pod.is_available(self.now, self.min_ready)
+
+    def next_change(self, pods: Iterable[PodFact]) -> timedelta | None:
+        """Return how long until the first ready pod has dwelt long enough; None if none is waiting."""
+        if not self.min_ready:
+            return None
+        ages = [self.now - p.ready_since for p in pods if p.is_ready and p.ready_since]
+        waits = [self.min_ready - age for age in ages if age < self.min_ready]
+        return min(waits, default=None)
