@@ -210,11 +210,16 @@ class Truth:
             pod.proven.add(image_of(change.new))
             self._replaced(pod, change.at)
         elif served and change.is_ours:
-            pod.disrupted = change.at
             owner = self.sets.get(pod.set_uid)
-            if is_leaving(change.new) and owner is not None:
-                pod.disrupted = None
+            if not is_leaving(change.new):
+                pod.disrupted = change.at
+            elif owner is not None and not self._is_surplus(owner, pod, change.at):
                 owner.lost.append(change.at)
+
+    def _is_surplus(self, owner: SetTruth, pod: PodTruth, at: float) -> bool:
+        """Whether a pod that leaves was one too many."""
+        live = sum(not is_leaving(p.body) for p in self.members(pod.set_uid))
+        return live >= min(owner.replicas.values(at))
 
     def _replaced(self, pod: PodTruth, at: float) -> None:
         """A pod serves: it may make good for one that was deleted before it was made."""
