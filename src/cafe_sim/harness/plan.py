@@ -61,6 +61,8 @@ class Shape(Struct, frozen=True, kw_only=True):
         slowest: The longest that a request travels, in milliseconds.
         history: Commits of each kind that can be watched from.
         mind: Seconds that the operator takes to confirm.
+        silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
+            five minutes; half an hour, which most of a run's time would go into, in one world of eight.
     """
 
     cells: int = 2
@@ -78,6 +80,7 @@ class Shape(Struct, frozen=True, kw_only=True):
     slowest: int = 8
     history: int = 10_000
     mind: float = 5.0
+    silence: float = 330.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """One run: a plan goes in, a verdict comes out. Equal plans give equal verdicts, in every process.
 
-build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ──▶ half an hour of silence
+build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ──▶ silence
                     every commit is judged all the time
 """
 
@@ -30,8 +30,8 @@ from cafe_sim.harness.world import World
 
 PATIENCE: Final = 1800.0
 """Seconds after healing within which all promises must be kept."""
-SILENCE: Final = 1800.0
-"""Seconds for which nothing may happen then."""
+SETTLING: Final = 60.0
+"""Seconds in which what was under way may come to rest, before silence is demanded."""
 GLANCE: Final = 5.0
 """Seconds between two looks at the promises."""
 
@@ -192,9 +192,9 @@ class Story:
     async def _be_silent(self) -> None:
         """Demand that nothing more is written, after what was under way has come to rest."""
         world = self._world
-        await self._wait(60.0)
+        await self._wait(SETTLING)
         since = world.loop.now
-        await self._wait(SILENCE)
+        await self._wait(world.plan.shape.silence)
         if self._last_write > since:
             self._oracle.broke(QUIET, f"something was written at {self._last_write:.1f} s")
         for rule, how in self._amiss():

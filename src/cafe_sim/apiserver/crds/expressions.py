@@ -121,17 +121,20 @@ class Judge:
         rest, items = schema.get("additionalProperties"), schema.get("items")
         self._rest = Judge(rest) if isinstance(rest, dict) else None
         self._items = Judge(items) if isinstance(items, dict) else None
-
-    @property
-    def is_idle(self) -> bool:
-        """There is no rule here or below."""
         below = [*self._fields.values(), *filter(None, (self._rest, self._items))]
-        return not self._rules and all(judge.is_idle for judge in below)
+        self.is_idle = not self._rules and all(judge.is_idle for judge in below)
+        """There is no rule here or below."""
+        self._has_steps = any(rule.is_step for rule in self._rules) or any(j._has_steps for j in below)
 
     def check(self, new: Value, old: Value, at: str = "") -> Iterator[FieldError]:
-        """Yield what the rules say against *new*, which replaces *old* (None if nothing did)."""
+        """Yield what the rules say against *new*, which replaces *old* (None if nothing did).
+
+        What has not changed is not judged again, but by rules about steps (KEP-4008).
+        """
+        if new is old and not self._has_steps:
+            return
         for rule in self._rules:
-            if old is not None or not rule.is_step:
+            if (old is not None) if rule.is_step else new is not old:
                 yield from _judged(rule, new, old, at, str(self._schema.get("type", "object")))
         if isinstance(new, dict):
             before = old if isinstance(old, dict) else {}
