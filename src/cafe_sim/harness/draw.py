@@ -61,7 +61,7 @@ def _draw_shape(chance: Chance) -> Shape:
         slowest=chance.one_of((2, 8, 60, 400)),
         history=chance.one_of((10_000, 10_000, 50)),
         mind=float(chance.one_of((1, 5, 30))),
-        silence=1800.0 if chance.is_so(1 / 8) else 330.0,
+        silence=1800.0 if chance.is_so(1 / 16) else 330.0,
     )
 
 

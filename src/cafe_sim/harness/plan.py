@@ -62,7 +62,7 @@ class Shape(Struct, frozen=True, kw_only=True):
         history: Commits of each kind that can be watched from.
         mind: Seconds that the operator takes to confirm.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
-            five minutes; half an hour, which most of a run's time would go into, in one world of eight.
+            five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
 
     cells: int = 2

@@ -30,8 +30,8 @@ from cafe_sim.harness.world import World
 
 PATIENCE: Final = 1800.0
 """Seconds after healing within which all promises must be kept."""
-SETTLING: Final = 60.0
-"""Seconds in which what was under way may come to rest, before silence is demanded."""
+SETTLING: Final = 30.0
+"""Seconds without a write after which what was under way has come to rest, and silence is demanded."""
 GLANCE: Final = 5.0
 """Seconds between two looks at the promises."""
 
@@ -180,9 +180,9 @@ class Story:
         if wishes.paused:
             self._manager.do("resume", {})
         deadline = world.loop.now + PATIENCE
-        while (amiss := self._amiss()) and not self._is_over:
+        while not self._is_over and not (self._is_settled and not self._amiss()):
             if world.loop.now > deadline:
-                for rule, how in amiss:
+                for rule, how in self._amiss() or [(QUIET, "writes never cease")]:
                     self._oracle.broke(rule, how)
                 return
             await self._wait(GLANCE)
@@ -190,15 +190,18 @@ class Story:
         await self._be_silent()
 
     async def _be_silent(self) -> None:
-        """Demand that nothing more is written, after what was under way has come to rest."""
+        """Demand that nothing more is written."""
         world = self._world
-        await self._wait(SETTLING)
         since = world.loop.now
         await self._wait(world.plan.shape.silence)
         if self._last_write > since:
             self._oracle.broke(QUIET, f"something was written at {self._last_write:.1f} s")
         for rule, how in self._amiss():
             self._oracle.broke(rule, f"later: {how}")
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._world.loop.now - self._last_write >= SETTLING
 
     def _amiss(self) -> list[tuple[str, str]]:
         found = ((promise.name, promise.test(self._world, self._manager.wishes)) for promise in LIVENESS)

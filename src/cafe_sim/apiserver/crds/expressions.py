@@ -122,16 +122,17 @@ class Judge:
         self._rest = Judge(rest) if isinstance(rest, dict) else None
         self._items = Judge(items) if isinstance(items, dict) else None
         below = [*self._fields.values(), *filter(None, (self._rest, self._items))]
-        self.is_idle = not self._rules and all(judge.is_idle for judge in below)
+        self.is_idle: bool = not self._rules and all(judge.is_idle for judge in below)
         """There is no rule here or below."""
-        self._has_steps = any(rule.is_step for rule in self._rules) or any(j._has_steps for j in below)
+        self.has_steps: bool = any(rule.is_step for rule in self._rules) or any(j.has_steps for j in below)
+        """There is a rule about steps here or below."""
 
     def check(self, new: Value, old: Value, at: str = "") -> Iterator[FieldError]:
         """Yield what the rules say against *new*, which replaces *old* (None if nothing did).
 
         What has not changed is not judged again, but by rules about steps (KEP-4008).
         """
-        if new is old and not self._has_steps:
+        if new is old and not self.has_steps:
             return
         for rule in self._rules:
             if (old is not None) if rule.is_step else new is not old:

@@ -169,6 +169,7 @@ class Truth:
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
         self.confirmed: set[str] = set()
+        self._gone: deque[tuple[float, PodTruth]] = deque()
 
     def take_in(self, change: Change) -> None:
         """Learn of a commit, after it was judged."""
@@ -178,6 +179,12 @@ class Truth:
             self._take_set(change)
         elif change.resource == APPS:
             self._take_app(change)
+
+    def lately(self, now: float) -> list[PodTruth]:
+        """Return all pods that exist, or did within the age of a view."""
+        while self._gone and self._gone[0][0] < now - VIEW_AGE:
+            self._gone.popleft()
+        return [*self.pods.values(), *(pod for _, pod in self._gone)]
 
     def members(self, set_uid: str) -> list[PodTruth]:
         """Return the pods of a set."""
@@ -196,7 +203,9 @@ class Truth:
     def _take_pod(self, change: Change) -> None:
         uid = change.new["metadata"]["uid"]
         if change.is_gone:
-            self.pods.pop(uid, None)
+            pod = self.pods.pop(uid, None)
+            if pod is not None:
+                self._gone.append((change.at, pod))
             return
         pod = self.pods.get(uid)
         if pod is None:
@@ -219,7 +228,7 @@ class Truth:
     def _is_surplus(self, owner: SetTruth, pod: PodTruth, at: float) -> bool:
         """Whether a pod that leaves was one too many."""
         live = sum(not is_leaving(p.body) for p in self.members(pod.set_uid))
-        return live >= min(owner.replicas.values(at))
+        return bool(live >= min(owner.replicas.values(at)))
 
     def _replaced(self, pod: PodTruth, at: float) -> None:
         """A pod serves: it may make good for one that was deleted before it was made."""
