@@ -161,6 +161,15 @@ class FieldTracker:
         return [old, *rest]
 
 
+class NoTracker:
+    """Keeps none, for worlds in which nobody looks at them."""
+
+    def updated(self, target: Target, context: Context, asked: Json, old: Json | None) -> list[Json] | None:
+        """Return no entries."""
+        del target, context, asked, old
+        return None
+
+
 def with_entries(obj: Json, entries: list[Json] | None) -> Json:
     """Return *obj* with these managed fields."""
     return with_meta(obj, managedFields=entries)

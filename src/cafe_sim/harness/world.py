@@ -71,7 +71,7 @@ class World:
         self.bugs: list[str] = []
         lane, shape = Lane(self.loop), plan.shape
         entropy = SeededEntropy(self.chance.stream("cluster"))
-        self.server = ApiServer(lane, entropy, history=shape.history, ask=self._ask)
+        self.server = ApiServer(lane, entropy, history=shape.history, ask=self._ask, tracks_fields=False)
         travel = Travel(most=timedelta(milliseconds=shape.slowest))
         self.network = Network(self.loop, self.server, self.chance.stream("network"), shape.servers, travel)
         timing = Timing()
