@@ -64,6 +64,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
     Args:
         chance: Draws the order; None is first in, first out.
         disorder: The share of draws that are not simply the oldest callback.
+        most_at_once: So many callbacks at one instant are a livelock.
 
     Attributes:
         steps: How many callbacks ran.
@@ -71,13 +72,19 @@ class SeededLoop(asyncio.AbstractEventLoop):
         order_until: From this step on, first in, first out: what shrinking a schedule varies.
     """
 
-    def __init__(self, chance: Chance | None = None, disorder: float = 0.5) -> None:
+    def __init__(
+        self,
+        chance: Chance | None = None,
+        disorder: float = 0.5,
+        most_at_once: int = MOST_STEPS_AT_ONCE,
+    ) -> None:
         self._now = 0.0
         self._ready: list[asyncio.Handle] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = 0
         self._chance = chance
         self._disorder = disorder
+        self._most_at_once = most_at_once
         self._tasks = 0
         self._is_closed = False
         self._made: weakref.WeakKeyDictionary[asyncio.Task[Any], Fiber | None] = weakref.WeakKeyDictionary()
@@ -183,7 +190,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
         while not awaited.done():
             if self._ready:
                 at_once += 1
-                if at_once > MOST_STEPS_AT_ONCE:
+                if at_once > self._most_at_once:
                     raise Livelock(f"{at_once} callbacks at {self._now:.3f} s; next: {self._ready[0]!r}")
                 self._run_one(self._take())
             elif not self._leap():
