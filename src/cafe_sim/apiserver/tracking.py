@@ -110,7 +110,8 @@ class FieldTracker:
         entries = owners_of(base) if base is not None else {}
         if came is None and went is None:
             return list(entries.values()) or None
-        me = Owner(context.manager, "Update", target.resource.api_version, target.subresource)
+        door = context.through or target.subresource
+        me = Owner(context.manager, "Update", target.resource.api_version, door)
         return self.settled(entries, me, came, went)
 
     def settled(

@@ -97,6 +97,16 @@ async def test_a_patch_says_which_kind_it_is() -> None:
 
 
 @in_virtual_time
+async def test_a_question_about_an_object_goes_to_its_subresource() -> None:
+    api = ScriptedApi()
+    api.faults.append(lambda _: Response(201, b'{"status":{"token":"t"}}'))
+    answer = await client_of(api).post(PODS, KEY, "token", {"spec": {"audiences": ["a"]}})
+    assert answer == {"status": {"token": "t"}}
+    (request,) = api.requests
+    assert (request.method, request.path) == ("POST", f"{PATH}/token")
+
+
+@in_virtual_time
 async def test_a_read_is_tried_again_when_there_was_no_answer() -> None:
     api = ScriptedApi()
     api.put(PATH, pod("a"))
