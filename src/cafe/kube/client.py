@@ -190,9 +190,25 @@ class Client:
         return codec_for(kind.type).one.decode((await self.send(request, kind.resource)).body)
 
     async def patch(
-        self, kind: Kind[T], key: ObjectKey, patch: Patch, subresource: str = "", *, dry_run: bool = False
+        self,
+        kind: Kind[T],
+        key: ObjectKey,
+        patch: Patch,
+        subresource: str = "",
+        *,
+        dry_run: bool = False,
+        may_retry: bool = True,
     ) -> T:
         """Change one object, and return it as stored.
+
+        Args:
+            kind: Its kind.
+            key: Its key.
+            patch: What to change.
+            subresource: `status`, `scale`, `resize`; empty for the object.
+            dry_run: Change nothing, but say what would come of it.
+            may_retry: False for a patch that holds the time at which something begins: sent again after the
+                server asked for patience, it would tell a time that has passed.
 
         Raises:
             ApiConflict: A guard in the patch didn't hold, or another manager owns a field (apply).
@@ -211,7 +227,8 @@ class Client:
             encode(body),
             CONTENT_TYPES[type(patch)],
         )
-        return codec_for(kind.type).one.decode((await self.send(request, kind.resource)).body)
+        answer = await self.send(request, kind.resource, may_retry=may_retry)
+        return codec_for(kind.type).one.decode(answer.body)
 
     async def delete(
         self,

@@ -53,7 +53,7 @@ def _draw_shape(chance: Chance) -> Shape:
         unavailable=chance.one_of((1, 1, 1, 2)),
         beta=chance.is_so(0.7),
         confirm=chance.is_so(0.5),
-        grace=chance.one_of((0, 0, 5, 20)),
+        grace=chance.one_of((0, 0, 10, 30)),
         dwell=chance.one_of((0, 0, 0, 10)),
         policy=chance.one_of(("InPlaceIfPossible", "InPlaceIfPossible", "InPlaceOnly", "Recreate")),
         candidates=chance.one_of((1, 2, 2, 3)),

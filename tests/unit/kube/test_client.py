@@ -153,6 +153,17 @@ async def test_a_busy_server_is_given_the_time_it_asks_for() -> None:
 
 
 @in_virtual_time
+async def test_a_patch_that_tells_the_time_is_not_sent_again_later() -> None:
+    api = ScriptedApi()
+    api.faults.append(Failing(1, Response(429, b"", {"retry-after": "2"})))
+    clock = LoopClock()
+    patch = MergePatch({"metadata": {"annotations": {"since": "12:00"}}})
+    with pytest.raises(TooManyRequests):
+        await Client(api, clock, SeededEntropy()).patch(PODS, KEY, patch, may_retry=False)
+    assert clock.monotonic() < timedelta(seconds=1)
+
+
+@in_virtual_time
 async def test_a_server_that_asks_for_minutes_is_left_to_the_queue() -> None:
     api = ScriptedApi()
     api.faults.append(Failing(1, Response(429, b"", {"retry-after": "120"})))

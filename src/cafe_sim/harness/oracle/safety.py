@@ -21,9 +21,10 @@ from cafe_sim.harness.oracle.truth import (
 
 Check = Callable[[Truth, Change], str | None]
 
-CLOCK_ERROR = 4.0
-"""Seconds by which two leaders may differ about the time, though their machines' clocks be hours apart: they
-go by the API server's, told to the second, and by clocks that run up to twice too fast in between."""
+CLOCK_ERROR = 6.0
+"""Seconds by which a grace period may be too short, though clocks be hours apart: leaders go by the API
+server's clock, told to the second, and by clocks that run up to twice too fast in between; and the write that
+lowers a gate carries the time at which it was sent, four seconds before it happens at most."""
 
 
 @dataclass(frozen=True, slots=True)
