@@ -70,11 +70,12 @@ def _draw_steps(chance: Chance, shape: Shape) -> tuple[PlannedStep, ...]:
     steps = [PlannedStep(do="deploy")]
     for _ in range(chance.between(1, 5)):
         after = float(chance.one_of((2, 10, 30, 60, 120)))
-        steps.append(_draw_step(chance, chance.one_of(names), after, shape))
+        steps.append(draw_step(chance, chance.one_of(names), after, shape))
     return tuple(steps)
 
 
-def _draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
+def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
+    """Return a step with arguments of its kind."""
     args: dict[str, int] = {}
     if name == "scale":
         args = {"replicas": chance.between(1, 2 * shape.replicas)}

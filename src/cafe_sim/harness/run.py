@@ -5,7 +5,7 @@ build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ─
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -68,14 +68,17 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.violations[0].rule if self.violations else ""
 
 
-def run(plan: Plan, *, stops_early: bool = True) -> Verdict:
+def run(plan: Plan, *, stops_early: bool = True, witness: Callable[[World], None] | None = None) -> Verdict:
     """Carry out *plan*.
 
     Args:
         plan: What is to happen.
         stops_early: End as soon as a rule is broken.
+        witness: Shown the world before anything happens in it; may watch, and must not touch.
     """
     world = World(plan)
+    if witness is not None:
+        witness(world)
     oracle = Oracle(world)
     story = Story(world, oracle, stops_early=stops_early)
     with _collector_off(), recorded_logs(world), fenced():
@@ -140,7 +143,8 @@ class Story:
         await self._wait(1.0)
         world.start_controllers()
         began = world.loop.now
-        for number, fault in enumerate(plan.faults):
+        for place, fault in enumerate(plan.faults):
+            number = place if fault.number is None else fault.number
             chance = Chance(plan.seed, f"fault {number} {fault.kind}")
             delay = timedelta(seconds=fault.at)
             world.network.later(delay, partial(self._begin, fault, chance))
