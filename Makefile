@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fast lint format generate golden testbed bench clean
+.PHONY: help demo test check fast lint format generate golden testbed bench ablations sweep clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,3 +61,9 @@ golden: $(READY) ## Write the expected files of tests anew; look at the differen
 
 mutants: $(READY) ## Switch safeguards off one by one and see that a test notices
 	@$(BIN)/python tools/mutants.py
+
+ablations: $(READY) ## Switch safeguards off one by one and see that a simulated seed notices
+	@$(BIN)/python -m cafe_sim.harness.ablations
+
+sweep: $(READY) ## Cut the controller's power at each write of a story, in three ways
+	@$(BIN)/python -m cafe_sim.harness.sweep

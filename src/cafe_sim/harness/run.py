@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -34,6 +34,16 @@ SILENCE: Final = 1800.0
 """Seconds for which nothing may happen then."""
 GLANCE: Final = 5.0
 """Seconds between two looks at the promises."""
+
+
+class Guest(Protocol):
+    """Somebody who looks at a world from outside, without a part in what happens."""
+
+    def comes(self, world: World) -> None:
+        """Look at the world before anything happened."""
+
+    def leaves(self, world: World) -> None:
+        """Look at it in the end, before it is taken down."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -68,21 +78,29 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.violations[0].rule if self.violations else ""
 
 
-def run(plan: Plan, *, stops_early: bool = True) -> Verdict:
+def run(
+    plan: Plan, *, stops_early: bool = True, silence: float = SILENCE, guest: Guest | None = None
+) -> Verdict:
     """Carry out *plan*.
 
     Args:
         plan: What is to happen.
         stops_early: End as soon as a rule is broken.
+        silence: Seconds for which nothing may happen in the end.
+        guest: Is shown the world at both ends.
     """
     world = World(plan)
+    if guest is not None:
+        guest.comes(world)
     oracle = Oracle(world)
-    story = Story(world, oracle, stops_early=stops_early)
+    story = Story(world, oracle, stops_early=stops_early, silence=silence)
     with _collector_off(), recorded_logs(world), fenced():
         try:
             world.loop.run_until_complete(story.tell())
         except (Deadlock, Livelock) as error:
             oracle.broke(ENDS, f"{type(error).__name__}: {error}")
+        if guest is not None:
+            guest.leaves(world)
         world.stop()
     for bug in world.bugs:
         oracle.broke(NO_BUGS, bug)
@@ -113,10 +131,11 @@ def _collector_off() -> Iterator[None]:
 class Story:
     """Tells one world's story."""
 
-    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool) -> None:
+    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool, silence: float = SILENCE) -> None:
         self._world = world
         self._oracle = oracle
         self._stops_early = stops_early
+        self._silence = silence
         self._manager = Manager(world, Wishes())
         self._operator = Operator(world)
         self._undo: list[Undo] = []
@@ -194,7 +213,7 @@ class Story:
         world = self._world
         await self._wait(60.0)
         since = world.loop.now
-        await self._wait(SILENCE)
+        await self._wait(self._silence)
         if self._last_write > since:
             self._oracle.broke(QUIET, f"something was written at {self._last_write:.1f} s")
         for rule, how in self._amiss():
