@@ -8,7 +8,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fast lint format generate golden testbed bench clean simulate simulate-long
+.PHONY: help demo demo-real test check lint format generate golden testbed bench clean mutants
+.PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,3 +68,9 @@ simulate-long: $(READY) ## An hour of it; fails also if a fault was never met wh
 
 mutants: $(READY) ## Switch safeguards off one by one and see that a test notices
 	@$(BIN)/python tools/mutants.py
+
+ablations: $(READY) ## Switch safeguards off one by one and see that a simulated seed notices
+	@$(BIN)/python -m cafe_sim.harness.ablations
+
+sweep: $(READY) ## Cut the controller's power at each write of a story, in three ways
+	@$(BIN)/python -m cafe_sim.harness.sweep

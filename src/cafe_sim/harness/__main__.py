@@ -115,7 +115,7 @@ def _choice(wanted: Wanted) -> Choice:
 
 def _replay(path: Path, wanted: Wanted) -> bool:
     tape = read_tape(path)
-    verdict = run_plan(tape.plan, witness=Scribe())
+    verdict = run_plan(tape.plan, guest=Scribe())
     click.echo(f"tape      {path}, seed {tape.plan.seed}")
     if tape.note:
         click.echo(f"note      {tape.note}")
@@ -139,7 +139,7 @@ def _run_one(seed: int, choice: Choice, wanted: Wanted) -> bool:
     click.echo(f"time      {result.simulated / 3600:.2f} simulated hours in {result.cpu:.2f} CPU-seconds")
     click.echo(f"rules     {result.broken or 'none'} broken")
     if wanted.whole:
-        show(plan, run_plan(plan, witness=Scribe()), say=click.echo, most=0)
+        show(plan, run_plan(plan, guest=Scribe()), say=click.echo, most=0)
     if result.broken:
         pursue(plan, result.broken, wanted.folder, say=click.echo, progress=_progress, most=wanted.most_runs)
     return not result.broken

@@ -33,7 +33,7 @@ def pursue(plan: Plan, rule: str, folder: Path, *, say: Say, progress: Say, most
     rest = "" if shrunk.is_least else "; more runs might find a smaller one"
     say(f"shrunk    in {shrunk.runs} runs, from {measure(plan)}")
     say(f"          to {measure(shrunk.plan)}{rest}")
-    verdict = run(shrunk.plan, witness=Scribe())
+    verdict = run(shrunk.plan, guest=Scribe())
     path = folder / f"seed-{plan.seed}-{re.sub(r'[^a-z0-9]+', '-', rule.lower())}.json"
     how = verdict.violations[0].how if verdict.violations else ""
     write_tape(path, Tape(plan=shrunk.plan, trace=verdict.trace, rule=rule, how=how))

@@ -71,6 +71,7 @@ class Mishap:
         is_lost: No answer comes at all: the client waits until it gives up.
         is_known: With neither answer nor loss: whether the client knows that nothing was sent.
         delay: The request is under way so much longer.
+        late: The answer is under way so much longer.
         then: Called once the request was applied, or would have been.
     """
 
@@ -80,6 +81,7 @@ class Mishap:
     is_lost: bool = False
     is_known: bool = False
     delay: timedelta = timedelta()
+    late: timedelta = timedelta()
     then: Callable[[], None] | None = None
 
 
@@ -258,7 +260,8 @@ class ProcessTransport:
             if isinstance(answer, Response):
                 answer = replace(answer, headers={**answer.headers, "date": network.date()})
             if answer is not None:
-                network.later(network.trip(), lambda: _settle(done, answer))
+                late = timedelta() if befallen is None else befallen.late
+                network.later(network.trip() + late, lambda: _settle(done, answer))
 
         extra = timedelta() if mishap is None else mishap.delay
         if (limit := deadline_of(sent.request)) is not None and extra > limit:
@@ -289,7 +292,7 @@ class ProcessTransport:
             mishap.then()
         if mishap.answer is not None or mishap.is_lost:
             return mishap.answer
-        if mishap.delay:
+        if mishap.delay or mishap.late:
             return answer
         return Unavailable(f"{mishap.name}: the connection was reset", is_outcome_known=False)
 

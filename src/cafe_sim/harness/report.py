@@ -70,7 +70,7 @@ def timeline(verdict: Verdict, most: int = 120) -> list[str]:
     """Return what happened, in lines.
 
     Args:
-        verdict: What came of it, best with a `Scribe` as the witness.
+        verdict: What came of it, best with a `Scribe` as the guest.
         most: Lines; the middle is left out. 0 for all.
     """
     began = _beginning(verdict.journal)

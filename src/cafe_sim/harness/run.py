@@ -5,11 +5,11 @@ build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ─
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -34,6 +34,16 @@ SETTLING: Final = 30.0
 """Seconds without a write after which what was under way has come to rest, and silence is demanded."""
 GLANCE: Final = 5.0
 """Seconds between two looks at the promises."""
+
+
+class Guest(Protocol):
+    """Somebody who looks at a world from outside, without a part in what happens."""
+
+    def comes(self, world: World) -> None:
+        """Look at the world before anything happened."""
+
+    def leaves(self, world: World) -> None:
+        """Look at it in the end, before it is taken down."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -68,24 +78,30 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.violations[0].rule if self.violations else ""
 
 
-def run(plan: Plan, *, stops_early: bool = True, witness: Callable[[World], None] | None = None) -> Verdict:
+def run(
+    plan: Plan, *, stops_early: bool = True, silence: float | None = None, guest: Guest | None = None
+) -> Verdict:
     """Carry out *plan*.
 
     Args:
         plan: What is to happen.
         stops_early: End as soon as a rule is broken.
-        witness: Shown the world before anything happens in it; may watch, and must not touch.
+        silence: Seconds for which nothing may happen in the end; None for as long as the plan says.
+        guest: Is shown the world at both ends; may watch, and must not touch.
     """
     world = World(plan)
-    if witness is not None:
-        witness(world)
+    if guest is not None:
+        guest.comes(world)
     oracle = Oracle(world)
-    story = Story(world, oracle, stops_early=stops_early)
+    how_long = plan.shape.silence if silence is None else silence
+    story = Story(world, oracle, stops_early=stops_early, silence=how_long)
     with _collector_off(), recorded_logs(world), fenced():
         try:
             world.loop.run_until_complete(story.tell())
         except (Deadlock, Livelock) as error:
             oracle.broke(ENDS, f"{type(error).__name__}: {error}")
+        if guest is not None:
+            guest.leaves(world)
         world.stop()
     for bug in world.bugs:
         oracle.broke(NO_BUGS, bug)
@@ -116,10 +132,11 @@ def _collector_off() -> Iterator[None]:
 class Story:
     """Tells one world's story."""
 
-    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool) -> None:
+    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool, silence: float) -> None:
         self._world = world
         self._oracle = oracle
         self._stops_early = stops_early
+        self._silence = silence
         self._manager = Manager(world, Wishes())
         self._operator = Operator(world)
         self._undo: list[Undo] = []
@@ -197,7 +214,7 @@ class Story:
         """Demand that nothing more is written."""
         world = self._world
         since = world.loop.now
-        await self._wait(world.plan.shape.silence)
+        await self._wait(self._silence)
         if self._last_write > since:
             self._oracle.broke(QUIET, f"something was written at {self._last_write:.1f} s")
         for rule, how in self._amiss():

@@ -22,13 +22,16 @@ WORDS: Final = {PODS: "pod", SETS: "set", APPS: "app", LEASES: "lease"}
 
 
 class Scribe:
-    """Listens to a world's commits; hand it to `run` as the witness."""
+    """Listens to a world's commits; hand it to `run` as the guest."""
 
-    def __call__(self, world: "World") -> None:
+    def comes(self, world: "World") -> None:
         """Begin to listen."""
         self._world = world
         # Before the oracle: what was written stands above the rule that it broke.
         world.watchers.insert(0, self._saw)
+
+    def leaves(self, world: "World") -> None:
+        """Have heard everything."""
 
     def _saw(self, resource: str, commit: Commit, author: str) -> None:
         word = WORDS.get(resource)

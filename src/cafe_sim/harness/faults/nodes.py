@@ -146,10 +146,10 @@ def _draw_slow(chance: Chance, _: Shape) -> Args:
 
 
 def _no_pulls(world: "World", _: Args, __: Chance) -> Undo:
-    usual = Registry()
+    usual = world.nodes.registry
     world.nodes.set_registry(replace(usual, absent_words=(*usual.absent_words, ":")))
     world.met("registry is down")
-    return lambda: world.nodes.set_registry(usual)
+    return lambda: world.nodes.set_registry(replace(usual, absent_words=Registry().absent_words))
 
 
 def _nothing(_: Chance, __: Shape) -> Args:

@@ -7,13 +7,13 @@ wait for their own writes.
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cafe.api.names import CONFIRM_ANNOTATION, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.api.names import CONFIRM_ANNOTATION, CONTROLLER_LEASE, UPDATE_GATE, UPDATE_STATE_ANNOTATION
 from cafe_sim.contract import Json
-from cafe_sim.harness.names import APPS, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
 
 VIEW_AGE = 240.0
 """Seconds: the silence after which an informer gives a watch up, a request's time-out, and room."""
@@ -157,14 +157,22 @@ class SetTruth:
 class Truth:
     """Follows all commits.
 
+    Args:
+        started: Returns the image of the container that was started last for a pod's UID; empty if none was.
+
     Attributes:
         pods: By UID, those that exist.
         sets: By UID, those that exist.
         app: The application, None while there is none.
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
+        leader: The life of a controller that holds the lease; empty if nobody does.
+        are_clocks_even: Whether all clocks run at the world's speed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: Callable[[str], str]) -> None:
+        self.started = started
+        self.leader = ""
+        self.are_clocks_even = True
         self.pods: dict[str, PodTruth] = {}
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
@@ -179,6 +187,9 @@ class Truth:
             self._take_set(change)
         elif change.resource == APPS:
             self._take_app(change)
+        elif change.resource == LEASES and change.name == CONTROLLER_LEASE:
+            holder = (change.new.get("spec") or {}).get("holderIdentity") or ""
+            self.leader = holder.partition("_")[0]
 
     def lately(self, now: float) -> list[PodTruth]:
         """Return all pods that exist, or did within the age of a view."""
