@@ -101,7 +101,7 @@ def _report(session: Session, found: Sequence[Imported]) -> None:
         [
             f"{i.kind}/{i.name}",
             words.word(i.outcome),
-            f"CafeDeployment/{i.document['metadata']['name']}"
+            str(i.document["kind"])
             if i.outcome == "Converted" and i.document
             else words("import.as_is")
             if i.document
