@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 
 from cafe.api.crd import DECLARATIONS, crd_of
 from cafe.api.names import CONTROLLER_NAMESPACE
@@ -30,6 +31,12 @@ Watcher = Callable[[str, Commit, str], None]
 
 REGISTRY = Registry(aliases=SAME_CONTENT)
 """Where all nodes pull from while it can be reached."""
+
+
+@cache
+def _definitions() -> tuple[Json, ...]:
+    """Return the definitions of our kinds, made once for all worlds: objects are shared and never changed."""
+    return tuple(crd_of(declaration) for declaration in DECLARATIONS)
 
 
 class Nodes:
@@ -99,8 +106,8 @@ class World:
         self.cluster.build_cells(self.cells, self.plan.shape.nodes)
         self.cluster.start()
         self.server.create("namespaces", "", {"metadata": {"name": CONTROLLER_NAMESPACE}})
-        for declaration in DECLARATIONS:
-            self.server.create(DEFINITIONS, "", crd_of(declaration))
+        for definition in _definitions():
+            self.server.create(DEFINITIONS, "", definition)
 
     def start_controllers(self) -> None:
         """Switch all candidates on."""
