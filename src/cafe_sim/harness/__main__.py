@@ -148,7 +148,16 @@ def _run_one(seed: int, choice: Choice, wanted: Wanted) -> bool:
 def _run_many(choice: Choice, wanted: Wanted) -> bool:
     first, last = _range(wanted)
     seconds = None if wanted.minutes is None else wanted.minutes * 60
-    tally = sweep(blocks_of(first, last), choice, seconds, lambda so_far: _progress(_so_far(so_far, seconds)))
+    told: set[int] = set()
+
+    def tell(so_far: Tally) -> None:
+        for result in so_far.broken:
+            if result.seed not in told:
+                told.add(result.seed)
+                _progress(f"seed {result.seed} broke: {result.broken}\n")
+        _progress(_so_far(so_far, seconds))
+
+    tally = sweep(blocks_of(first, last), choice, seconds, tell)
     _progress("")
     kinds = choice.kinds or tuple(k.name for k in CATALOGUE.values() if k.is_contract or wanted.beyond)
     lacking = tally.coverage.lacking(kinds) if wanted.covers else []
@@ -201,7 +210,7 @@ def _progress(line: str) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{line}", nl=False, err=True)
     elif line:
-        click.echo(line, err=True)
+        click.echo(line.rstrip(), err=True)
 
 
 if __name__ == "__main__":

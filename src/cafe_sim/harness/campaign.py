@@ -4,6 +4,7 @@ A block is a pure function of its seeds, so it doesn't matter which process runs
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -128,7 +129,9 @@ def sweep(
     """
     tally = Tally()
     workers = os.cpu_count() or 1
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C ends the sweep, not the workers: they finish their blocks, and what was found is told.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, ignore) as pool:
         open_: set[Future[list[Result]]] = set()
         try:
             while True:
@@ -142,5 +145,7 @@ def sweep(
                     for result in future.result():
                         tally.add(result)
                 progress(tally)
+        except KeyboardInterrupt:
+            return tally
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

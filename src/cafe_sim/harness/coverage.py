@@ -18,7 +18,16 @@ PHASES: Final = {
 """As `World.phase` tells them, and the heads of their columns."""
 EVERYWHERE: Final = frozenset({"updating", "waiting", "at rest"})
 """What a release spends its time with; each fault must be met there."""
-REQUIRED: Final[dict[str, frozenset[str]]] = dict.fromkeys(CATALOGUE, EVERYWHERE)
+IN_MOTION: Final = frozenset({"updating"})
+"""For what needs watch events, or a pod in the middle of its update."""
+REQUIRED: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(CATALOGUE, EVERYWHERE),
+    "watch drops events": IN_MOTION,
+    "watch doubles events": IN_MOTION,
+    "watch swaps events": IN_MOTION,
+    "watch goes back in time": IN_MOTION,
+    "state of an update is corrupted": IN_MOTION,
+}
 """By fault, in which phases it must be met."""
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from cafe_sim.harness.numerals import counted
 from cafe_sim.harness.plan import Plan
 from cafe_sim.harness.report import plan_in_words, timeline
 from cafe_sim.harness.run import Verdict, run
@@ -31,7 +32,7 @@ def pursue(plan: Plan, rule: str, folder: Path, *, say: Say, progress: Say, most
     say(f"shrinks   seed {plan.seed}, which broke: {rule}")
     shrunk = shrink(plan, rule, lambda candidate: run(candidate).broken, most=most, progress=progress)
     rest = "" if shrunk.is_least else "; more runs might find a smaller one"
-    say(f"shrunk    in {shrunk.runs} runs, from {measure(plan)}")
+    say(f"shrunk    in {counted(shrunk.runs, 'run')}, from {measure(plan)}")
     say(f"          to {measure(shrunk.plan)}{rest}")
     verdict = run(shrunk.plan, guest=Scribe())
     path = folder / f"seed-{plan.seed}-{re.sub(r'[^a-z0-9]+', '-', rule.lower())}.json"

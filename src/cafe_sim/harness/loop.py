@@ -12,9 +12,11 @@ included. Each process sees its own clock, so that loops of fast and slow machin
 import asyncio
 import contextvars
 import heapq
+import sys
 import weakref
 from asyncio import events
 from collections.abc import Callable, Coroutine, Generator
+from types import FrameType
 from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 
 from cafe_sim.harness.chance import Chance
@@ -300,9 +302,27 @@ def _shut(coroutine: Any) -> None:  # noqa: ANN401 -- a coroutine or a generator
         return
 
 
+OURS = ("cafe.", "cafe_sim.")
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame runs the project's own code, which has ports for all that it may want."""
+    return str(frame.f_globals.get("__name__", "")).startswith(OURS)
+
+
+def place_of(frame: FrameType | None) -> str:
+    """Return file and line of the nearest code of our own that led to *frame*."""
+    while frame is not None and not is_ours(frame):
+        frame = frame.f_back
+    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
 def _fenced_off(name: str) -> Callable[..., None]:
     def refuse(*_: object, **__: object) -> None:
-        raise FenceBroken(f"loop.{name} was called in the simulated world: it reaches past the ports")
+        where = place_of(sys._getframe(1))  # noqa: SLF001 -- whose call it is
+        raise FenceBroken(
+            f"loop.{name} was called in the simulated world, at {where}: it reaches past the ports"
+        )
 
     return refuse
 
