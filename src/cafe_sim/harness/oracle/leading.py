@@ -7,8 +7,18 @@ left it.
 from cafe.api.names import REVISION_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.workloads.domain.pods import read_state
 from cafe_sim.harness.names import APPS, PODS, SETS
-from cafe_sim.harness.oracle.safety import Invariant
-from cafe_sim.harness.oracle.truth import Change, Truth, gate_of, image_of
+from cafe_sim.harness.oracle.safety import Invariant, count_of
+from cafe_sim.harness.oracle.truth import (
+    Change,
+    PodTruth,
+    Truth,
+    aim_of,
+    controller_uid,
+    gate_of,
+    image_of,
+    is_leaving,
+    serves,
+)
 
 
 def only_the_leader_writes(truth: Truth, change: Change) -> str | None:
@@ -70,6 +80,45 @@ def collisions_are_real(_: Truth, change: Change) -> str | None:
     return f"{change.name} counts {count} collisions" if change.is_ours and count else None
 
 
+def _falls(change: Change) -> bool:
+    """Whether a controller takes a pod out of traffic for a change."""
+    was_up = change.old is not None and gate_of(change.old) == "True"
+    return change.is_ours and not change.is_gone and was_up and gate_of(change.new) == "False"
+
+
+def _sick(truth: Truth, change: Change) -> tuple[list[PodTruth], int]:
+    """Return the set's other pods that have not served for long, and how many may not."""
+    owner = truth.sets[controller_uid(change.new)]
+    uid = change.new["metadata"]["uid"]
+    others = [p for p in truth.members(controller_uid(change.new)) if p.body["metadata"]["uid"] != uid]
+    long = change.at - truth.view_age
+    sick = [p for p in others if not is_leaving(p.body) and p.idle_since is not None and p.idle_since < long]
+    wanted = max(owner.replicas.values(change.at))
+    return sick, max(count_of(value, wanted) for value in owner.unavailable.values(change.at))
+
+
+def budget_counts_the_sick(truth: Truth, change: Change) -> str | None:
+    """A pod that serves is taken out only if those that are sick for reasons of their own leave room."""
+    if not _falls(change) or controller_uid(change.new) not in truth.sets:
+        return None
+    sick, most = _sick(truth, change)
+    if change.old is None or not serves(change.old) or len(sick) < most:
+        return None
+    return f"{change.name} was taken out beside {len(sick)} that have long been sick, of {most}"
+
+
+def bad_images_stop(truth: Truth, change: Change) -> str | None:
+    """No further pod is brought to a revision whose sick pods have used up the budget."""
+    if not _falls(change) or change.old is None or controller_uid(change.new) not in truth.sets:
+        return None
+    fresh = aim_of(change.new) - aim_of(change.old)
+    sick, most = _sick(truth, change)
+    stuck = [p for p in sick if fresh & aim_of(p.body)]
+    if len(stuck) < most:
+        return None
+    return f"{change.name} is brought to where {len(stuck)} pods have long been sick, of {most}"
+
+
 LEADING: tuple[Invariant, ...] = (
     *(
         Invariant(
@@ -111,5 +160,19 @@ LEADING: tuple[Invariant, ...] = (
             collisions_are_real,
         )
         for resource in (SETS, APPS)
+    ),
+    Invariant(
+        "budget counts the sick",
+        "Controllers take no serving pod out while others of its set use up maxUnavailable by being sick.",
+        "workloads.md (c): count NotReady pods; kruise#1857",
+        PODS,
+        budget_counts_the_sick,
+    ),
+    Invariant(
+        "bad images stop",
+        "No pod is brought to a revision whose sick pods already use up maxUnavailable.",
+        "workloads.md (b): unavailable pods of the target revision never exceed the allowance",
+        PODS,
+        bad_images_stop,
     ),
 )

@@ -126,6 +126,7 @@ class PodTruth:
         served_at: When it last served.
         proven: The images with which it has served.
         disrupted: Since when a controller keeps it from serving; None while it isn't so.
+        idle_since: Since when it has not served, for whatever reason; None while it serves.
     """
 
     body: Json
@@ -135,6 +136,7 @@ class PodTruth:
     served_at: float | None = None
     proven: set[str] = field(default_factory=set)
     disrupted: float | None = None
+    idle_since: float | None = None
 
 
 @dataclass
@@ -167,12 +169,14 @@ class Truth:
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
+        view_age: How old a view may be that is acted upon; less than `VIEW_AGE` where nothing delays views.
     """
 
     def __init__(self, started: Callable[[str], str]) -> None:
         self.started = started
         self.leader = ""
         self.are_clocks_even = True
+        self.view_age = VIEW_AGE
         self.pods: dict[str, PodTruth] = {}
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
@@ -225,7 +229,10 @@ class Truth:
         if gate_of(change.new) == "False" and (change.old is None or gate_of(change.old) != "False"):
             pod.gate_fell = change.at
         pod.body, pod.set_uid = change.new, controller_uid(change.new)
+        if pod.idle_since is None:
+            pod.idle_since = change.at
         if serves(change.new):
+            pod.idle_since = None
             pod.served_at, pod.disrupted = change.at, None
             pod.proven.add(image_of(change.new))
             self._replaced(pod, change.at)

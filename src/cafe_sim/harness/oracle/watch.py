@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cafe_sim.apiserver.store import Commit
+from cafe_sim.harness.faults.catalogue import CATALOGUE
 from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
 from cafe_sim.harness.oracle.leading import LEADING
 from cafe_sim.harness.oracle.safety import SAFETY
@@ -12,6 +13,8 @@ from cafe_sim.harness.oracle.truth import Change, Truth
 if TYPE_CHECKING:
     from cafe_sim.harness.world import World
 
+PROMPT = 20.0
+"""Seconds within which controllers must act upon what they see, if nothing keeps them from seeing it."""
 BENT = "clock runs wrongly"
 """The fault of which no election promises anything: clocks whose speed differs by more than the margin."""
 
@@ -41,6 +44,8 @@ class Oracle:
     def __init__(self, world: "World") -> None:
         self.truth = Truth(world.started_last)
         self.truth.are_clocks_even = all(fault.kind != BENT for fault in world.plan.faults)
+        if all(CATALOGUE[fault.kind].place in {"node", "zone", "kubelet"} for fault in world.plan.faults):
+            self.truth.view_age = PROMPT
         self.violations: list[Violation] = []
         self._world = world
         self._rules = {
