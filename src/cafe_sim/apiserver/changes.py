@@ -142,11 +142,14 @@ def _of_patch(error: StatusError, patch: Value) -> StatusError:
     """What makes a body unreadable makes a patch invalid."""
     if error.status != 400 or not any(text in error.message for text in _UNREADABLE):
         return error
-    return errors.invalid("", "", "", [FieldError("Invalid", "patch", errors.shown(patch), error.message)])
+    found = error.message.find(_STRICT)
+    told = error.message if found < 0 else error.message[found:]
+    return errors.invalid("", "", "", [FieldError("Invalid", "patch", errors.shown(patch), told)])
 
 
 _REVISIONS = "controllerrevisions.apps"
-_UNREADABLE = ("strict decoding error", "cannot be handled as")
+_STRICT = "strict decoding error"
+_UNREADABLE = (_STRICT, "cannot be handled as")
 _NO_SUCH_UID = (
     "Precondition failed: the object doesn't exist, but the request names its uid or resourceVersion"
 )

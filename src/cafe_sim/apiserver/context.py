@@ -40,6 +40,7 @@ class Context:
         is_forced: Server-side apply takes fields from other managers.
         is_trusted: The cluster's own parts: webhooks aren't asked unless they can be without waiting.
         entries: The managed fields after a server-side apply, which knows them itself.
+        duplicates: What to say of the fields that the body gives twice.
         warnings: What the answer's Warning headers will say.
     """
 
@@ -50,6 +51,7 @@ class Context:
     is_forced: bool = False
     is_trusted: bool = False
     entries: list[Json] | None = None
+    duplicates: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, texts: Sequence[str]) -> None:

@@ -128,7 +128,7 @@ class Subresources:
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
                 "support."
             )
-            raise StatusError(500, "InternalError", text)
+            raise StatusError(500, "", text)
         budget = budgets[0]
         status = budget.get("status") or {}
         if not _is_ready(pod) and _spares_unready(budget, status):

@@ -223,3 +223,14 @@ async def a_foreground_deletion_waits_for_children_that_block_it(world: World) -
     assert held.meta["finalizers"] == ["foregroundDeletion"]
     await world.patch(path, {"metadata": {"finalizers": None}})
     await world.until(world.path("configmaps", "owner"), lambda found: found.status == 404)
+
+
+@case
+async def the_keys_of_a_config_map_could_be_names_of_files(world: World) -> None:
+    for key in ("not a key", ".", "..", "..a", ""):
+        body = {**config_map("a"), "data": {key: "1"}}
+        answer = await world.post(world.path("configmaps"), body)
+        assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", f"data[{key}]")])
+    both = {**config_map("a", x="1"), "binaryData": {"x": "MQ=="}}
+    answer = await world.post(world.path("configmaps"), both)
+    assert answer.causes == [("FieldValueInvalid", "data[x]")]

@@ -1,5 +1,6 @@
 """Namespaces, nodes, services, claims, configuration, and all that is only stored."""
 
+import re
 from collections.abc import Mapping
 
 from cafe_sim.apiserver.errors import FieldError, not_supported
@@ -208,8 +209,24 @@ class ConfigRules(Rules):
         if kind == "Secret":
             self.fields = {"type": ("type",)}
 
+    def check(self, obj: Json) -> list[FieldError]:
+        """Keys become names of files."""
+        data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+        found = []
+        for key in sorted(data):
+            found += _bad_key(f"data[{key}]", key)
+            if key in binary:
+                text = "duplicate of key present in binaryData"
+                found.append(FieldError("Invalid", f"data[{key}]", key, text))
+        for key in sorted(binary):
+            found += _bad_key(f"binaryData[{key}]", key)
+        return found
+
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """What is sealed stays, and stays sealed."""
+        return self._check_sealed(new, old) + self.check(new)
+
+    def _check_sealed(self, new: Json, old: Json) -> list[FieldError]:
         if self._kind == "Secret" and new.get("type") != old.get("type"):
             return [FieldError("Invalid", "type", new.get("type"), IMMUTABLE)]
         if not old.get("immutable"):
@@ -226,6 +243,22 @@ class ConfigRules(Rules):
     def prepare_update(self, new: Json, old: Json, around: Surroundings) -> Json:
         """As on creation."""
         return _folded(super().prepare_update(new, old, around))
+
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+    "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+def _bad_key(path: str, key: str) -> list[FieldError]:
+    texts = [] if _KEY.fullmatch(key) else [_KEY_RULE]
+    if key in {".", ".."}:
+        texts.append(f"must not be '{key}'")
+    elif key.startswith(".."):
+        texts.append("must not start with '..'")
+    return [FieldError("Invalid", path, key, text) for text in texts]
 
 
 def _folded(obj: Json) -> Json:
