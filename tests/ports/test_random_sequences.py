@@ -21,7 +21,8 @@ from tests.ports.sequences import CUSTOM_API, Player, Step, steps
 from tests.ports.servers import fresh_world, real, simulated
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-BUDGET = timedelta(seconds=60)
+MINUTES = float(os.environ.get("CAFE_SEQUENCES_MINUTES", "1"))
+BUDGET = timedelta(minutes=MINUTES)
 
 
 @dataclass
@@ -70,7 +71,7 @@ IS_CI = os.environ.get("CI") == "true"
 @pytest.mark.slow
 @settings(
     # In CI the same few sequences each time; elsewhere new ones, as many as the time allows.
-    max_examples=25 if IS_CI else 1000,
+    max_examples=25 if IS_CI else int(1000 * max(1, MINUTES)),
     derandomize=IS_CI,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

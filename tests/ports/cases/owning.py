@@ -197,3 +197,11 @@ async def an_empty_list_of_items_is_owned_by_nobody(world: World) -> None:
     assert "f:finalizers" not in fields["f:metadata"]
     container = fields["f:spec"]["f:containers"]['k:{"name":"main"}']
     assert set(container) == {".", "f:name", "f:image", "f:args"}
+
+
+@case
+async def the_data_of_a_revision_is_owned_whole(world: World) -> None:
+    body = {"apiVersion": APPS, "kind": "ControllerRevision", "metadata": {"name": "a"}, "revision": 1}
+    body["data"] = {"spec": {"x": 1}}
+    made = await world.post(world.path("controllerrevisions", api=APPS), body, fieldManager="hand")
+    assert _fields(made, "hand") == {"f:data": {}, "f:revision": {}}
