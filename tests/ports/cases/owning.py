@@ -205,3 +205,10 @@ async def the_data_of_a_revision_is_owned_whole(world: World) -> None:
     body["data"] = {"spec": {"x": 1}}
     made = await world.post(world.path("controllerrevisions", api=APPS), body, fieldManager="hand")
     assert _fields(made, "hand") == {"f:data": {}, "f:revision": {}}
+
+
+@case
+async def a_default_beside_the_spec_belongs_to_the_creator(world: World) -> None:
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
+    made = await world.post(world.path("secrets"), body, fieldManager="hand")
+    assert _fields(made, "hand") == {"f:type": {}}
