@@ -17,7 +17,7 @@ from cafe.kube.transport import Request, Transport
 from cafe_sim.apiserver import ApiServer
 from cafe_sim.apiserver.certificates import make_certificates
 from cafe_sim.apiserver.context import User
-from cafe_sim.apiserver.http import Listen, serve
+from cafe_sim.apiserver.http import Listen, serve, stop_serving
 from cafe_sim.apiserver.steps import WebhookCall, WebhookFailure, WebhookReply
 from cafe_sim.cluster import SimCluster
 from cafe_sim.timeline import LoopTimeline
@@ -88,7 +88,7 @@ async def network_hooks(folder: Path) -> AsyncIterator[NetworkHooks]:
     try:
         yield late[0]
     finally:
-        await runner.cleanup()
+        await stop_serving(runner)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@
                                                       └── margin ──┘
 
 Election is no fence: a paused leader may wake up and send one more request (client-go says so too). Therefore
-writes carry UIDs and versions, and `is_leading` is asked before a write that could do harm.
+writes carry UIDs and versions, and pass `fencing`, which asks `is_leading` in the step that sends them.
 
 - Only monotonic clocks are compared. A candidate judges a lease by how long *it* has seen it unchanged, never
   by the holder's timestamps; so clocks may differ, though not their speed by more than the margin.
@@ -53,6 +53,11 @@ class LeadershipSettings:
             raise ValueError("lease_duration > renew_deadline > 2 * retry_period must hold")
 
     @property
+    def write_deadline(self) -> timedelta:
+        """Most of the margin: what a leader sends has happened before others may lead, or never does."""
+        return 0.8 * (self.lease_duration - self.renew_deadline)
+
+    @property
     def request_timeout(self) -> timedelta:
         """Half the deadline: a request that hangs leaves time for another."""
         return self.renew_deadline / 2
@@ -74,7 +79,7 @@ class Leadership:
         self._client = client
         self._key = key
         self._identity = identity
-        self._settings = settings or LeadershipSettings()
+        self.settings = settings or LeadershipSettings()
         self._clock: Clock = client.clock
         self._entropy: Entropy = client.entropy
         self._seen = ""
@@ -87,11 +92,14 @@ class Leadership:
         """Whether the lease is surely ours now. Also right after a pause: it asks the clock, not a task."""
         return self._held_until is not None and self._clock.monotonic() < self._held_until
 
-    async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def lead(
+        self, work: Callable[[], Awaitable[None]], may_release: Callable[[], bool] = lambda: True
+    ) -> None:
         """Wait until elected, then run *work* until it ends or leadership is lost.
 
         If it is lost, *work* is cancelled, and this returns once it has stopped; call it again to stand for
-        election again. Cancelling this stops *work* first and gives the lease up only then.
+        election again. Cancelling this stops *work* first and gives the lease up only then, and only if
+        *may_release* says that nothing of it can take effect any more; else the lease runs out.
         """
         while not await self._try():
             await self._pause()
@@ -103,7 +111,9 @@ class Leadership:
         finally:
             await _stopped(task)
             await _stopped(renewing)
-            await self._release()
+            if may_release():
+                await self._release()
+            self._held_until = None
         if not task.cancelled():
             task.result()
 
@@ -130,7 +140,7 @@ class Leadership:
         """Try once to acquire or renew. False for any reason."""
         before = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._settings.request_timeout.total_seconds()):
+            async with asyncio.timeout(self.settings.request_timeout.total_seconds()):
                 is_ours = await self._acquire()
         except Conflict:
             self._lease = None  # Somebody wrote it: look again.
@@ -140,7 +150,7 @@ class Leadership:
             log.info("leadership.no_answer", lease=str(self._key), why=str(error) or "timeout")
             return False
         if is_ours:
-            self._held_until = before + self._settings.renew_deadline
+            self._held_until = before + self.settings.renew_deadline
         return is_ours
 
     async def _acquire(self) -> bool:
@@ -171,14 +181,14 @@ class Leadership:
         spec = lease.spec
         if spec.holder_identity in {"", self._identity}:
             return True
-        duration = timedelta(seconds=spec.lease_duration_seconds) or self._settings.lease_duration
+        duration = timedelta(seconds=spec.lease_duration_seconds) or self.settings.lease_duration
         return self._clock.monotonic() - self._seen_at >= duration
 
     def _spec(self, transitions: int | None) -> dict[str, Any]:
         now = format_micro_time(self._clock.now())
         spec: dict[str, Any] = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": round(self._settings.lease_duration.total_seconds()),
+            "leaseDurationSeconds": round(self.settings.lease_duration.total_seconds()),
             "renewTime": now,
         }
         if transitions is not None:
@@ -198,14 +208,14 @@ class Leadership:
         guarded = {"resourceVersion": lease.metadata.resource_version}
         spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            async with asyncio.timeout(self._settings.request_timeout.total_seconds()):
+            async with asyncio.timeout(self.settings.request_timeout.total_seconds()):
                 await self._client.patch(LEASES, self._key, MergePatch({"metadata": guarded, "spec": spec}))
         except (CafeError, TimeoutError) as error:
             log.info("leadership.not_released", lease=str(self._key), why=str(error) or "timeout")
 
     async def _pause(self) -> None:
         """Wait for the retry period, drawn a little longer so that candidates don't march in step."""
-        await self._clock.sleep(self._settings.retry_period * (1 + 0.2 * self._entropy.fraction()))
+        await self._clock.sleep(self.settings.retry_period * (1 + 0.2 * self._entropy.fraction()))
 
 
 async def _stopped(task: "asyncio.Future[None]") -> None:

@@ -16,7 +16,6 @@ from cafe.kube.access import Access, in_cluster
 from cafe.kube.client import Client
 from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import default_paths, load_kubeconfig
-from cafe.kube.leadership import Leadership
 from cafe.kube.runtime import (
     Health,
     probe_app,
@@ -28,7 +27,8 @@ from cafe.kube.runtime import (
 from cafe.observe.logs import configure_logs
 from cafe.observe.metrics import ClientMetrics, ProcessMetrics
 from cafe.processes.crds import install
-from cafe.processes.workloads import Surroundings, WorkloadControllers
+from cafe.processes.replica import Replica
+from cafe.processes.workloads import Surroundings
 
 GRACE = timedelta(seconds=20)
 
@@ -52,27 +52,15 @@ async def run(options: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT; then finish the passes under way and give up the lease."""
     clock, entropy, registry = SystemClock(), SystemEntropy(), CollectorRegistry()
     transport = HttpTransport(access_of(options))
-    client = Client(transport, clock, entropy, metrics=ClientMetrics(registry))
     identity = f"{os.uname().nodename}_{entropy.uid()}"
     if options.install_crds:
-        await install(client, options.namespace)
-    controllers = WorkloadControllers(client, Surroundings(clock, entropy, registry), identity)
-    leadership = Leadership(client, ObjectKey(options.namespace, CONTROLLER_LEASE), identity)
-
-    def is_ready() -> bool:
-        """A standby is ready too: it reads nothing until it leads."""
-        return controllers.is_ready or (options.leader_elect and not leadership.is_leading)
-
-    health = Health(is_ready, clock.monotonic())
+        await install(Client(transport, clock, entropy), options.namespace)
+    around = Surroundings(clock, entropy, registry)
+    lease = ObjectKey(options.namespace, CONTROLLER_LEASE) if options.leader_elect else None
+    replica = Replica(transport, around, lease, identity, metrics=ClientMetrics(registry))
+    health = Health(lambda: replica.is_ready, clock.monotonic())
     metrics = ProcessMetrics(registry)
-    metrics.is_leader.set_function(lambda: float(leadership.is_leading or not options.leader_elect))
-
-    async def work() -> None:
-        if options.leader_elect:
-            await leadership.lead(controllers.run)
-        else:
-            await controllers.run()
-
+    metrics.is_leader.set_function(lambda: float(replica.is_leading))
     stop = asyncio.Event()
     watch = asyncio.ensure_future(watch_loop(clock, health, metrics))
     try:
@@ -80,7 +68,7 @@ async def run(options: argparse.Namespace) -> None:
         async with serving_probes(app, options.probe_host, options.probe_port) as port:
             log.info("controller.started", identity=identity, probes=port)
             with stopping_on_signals(stop):
-                await supervise(work, stop, controllers.drain, GRACE, health)
+                await supervise(replica.run, stop, replica.controllers.drain, GRACE, health)
     finally:
         watch.cancel()
         await transport.close()

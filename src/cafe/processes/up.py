@@ -16,9 +16,9 @@ from cafe.kernel import Clock, Entropy, ObjectKey, SystemClock, SystemEntropy
 from cafe.kube.client import Client
 from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import load_kubeconfig
-from cafe.kube.leadership import Leadership
 from cafe.kube.transport import Transport
 from cafe.processes.crds import install
+from cafe.processes.replica import Replica
 from cafe.processes.workloads import Surroundings, WorkloadControllers
 
 PERIOD = timedelta(milliseconds=50)
@@ -76,12 +76,12 @@ async def run_up(options: UpOptions, tell: Tell) -> None:
         await install(client, namespace)
         tell("Installed the kinds CafeDeployment (cafed) and InPlaceSet (ips)")
         identity = f"{os.uname().nodename}_{entropy.uid()}"
-        controllers = WorkloadControllers(client, Surroundings(clock, entropy, CollectorRegistry()), identity)
-        lease = ObjectKey(namespace, CONTROLLER_LEASE)
-        announcing = asyncio.ensure_future(_announce(options, ground, controllers, tell))
+        around = Surroundings(clock, entropy, CollectorRegistry())
+        replica = Replica(ground.transport, around, ObjectKey(namespace, CONTROLLER_LEASE), identity)
+        announcing = asyncio.ensure_future(_announce(options, ground, replica.controllers, tell))
         try:
             while True:  # Leadership may be lost, for instance to a suspended laptop: stand again.
-                await Leadership(client, lease, identity).lead(controllers.run)
+                await replica.run()
         finally:
             announcing.cancel()
 

@@ -1,6 +1,8 @@
 """The workload controllers of one cluster, wired: the same in production, in tests and in `cafe up`."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -28,12 +30,17 @@ from cafe.workloads.reconcilers.inplacesets import InPlaceSetReconciler
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the controllers live in."""
+    """What the controllers live in.
+
+    Attributes:
+        collector: Entered while caches fill: what the process does about its garbage collector meanwhile.
+    """
 
     clock: Clock
     entropy: Entropy
     registry: CollectorRegistry
     informers: InformerSettings | None = None
+    collector: Callable[[], AbstractAsyncContextManager[None]] = collector_held
 
 
 class EventTeller:
@@ -59,6 +66,7 @@ class WorkloadControllers:
     """InPlaceSet and CafeDeployment controllers over shared caches."""
 
     def __init__(self, client: Client, around: Surroundings, instance: str) -> None:
+        self._collector = around.collector
         self.caches = Caches(client, around.informers, CacheMetrics(around.registry))
         self._recorder = EventRecorder(client, f"{DOMAIN}/workloads", instance)
         watched = Watched(self.caches)
@@ -96,7 +104,7 @@ class WorkloadControllers:
         """Fill the caches, then reconcile, until drained or cancelled."""
         background = (asyncio.ensure_future(self.caches.run()), asyncio.ensure_future(self._recorder.run()))
         try:
-            async with collector_held():
+            async with self._collector():
                 await self.caches.wait_synced()
             async with asyncio.TaskGroup() as tasks:
                 for controller in self._controllers:

@@ -4,6 +4,7 @@ async with serve(server, port=0, folder=folder) as address:
     address.write_kubeconfig(path)
 """
 
+import asyncio
 import base64
 import hmac
 import ssl
@@ -30,6 +31,8 @@ from cafe_sim.apiserver.watching import Watch
 T = TypeVar("T")
 _BODY_LIMIT = 3 * 1024 * 1024
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TURNS_TO_CLOSE = 2
+"""An aborted transport closes its socket in the next turn; one of TLS tells the one below in that turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,21 @@ async def serve(server: ApiServer, listen: Listen = Listen()) -> AsyncIterator[A
             yield Address(f"{scheme}://{listen.host}:{port}", authority, token)
         finally:
             front.close()
-            await runner.cleanup()
+            await stop_serving(runner)
+
+
+async def stop_serving(runner: web.AppRunner) -> None:
+    """End a server with all of its connections, also to peers that don't answer TLS's goodbye.
+
+    Such a connection would outlive its event loop: asyncio waits for the answer for half a minute.
+    """
+    peers = runner.server.connections if runner.server is not None else []
+    transports = [peer.transport for peer in peers if peer.transport is not None]
+    await runner.cleanup()
+    for transport in transports:
+        transport.abort()
+    for _ in range(TURNS_TO_CLOSE):
+        await asyncio.sleep(0)
 
 
 class _Front:

@@ -167,10 +167,15 @@ def _key(obj: Json) -> tuple[str, str]:
 
 
 class Store:
-    """Tables by resource, and the version that all share."""
+    """Tables by resource, and the version that all share.
+
+    Attributes:
+        observers: Told of every commit with its resource, inside it, behind all who watch.
+    """
 
     def __init__(self, history: int = 10_000) -> None:
         self.version = 1
+        self.observers: list[Callable[[str, Commit], None]] = []
         self._history = history
         self._tables: dict[str, Table] = {}
 
@@ -193,5 +198,8 @@ class Store:
         """Store *new* under the next version and return it as stored."""
         self.version += 1
         stored = with_meta(new, resourceVersion=str(self.version))
-        self.table(key).record(Commit(self.version, kind, old, stored))
+        commit = Commit(self.version, kind, old, stored)
+        self.table(key).record(commit)
+        for observe in self.observers:
+            observe(key, commit)
         return stored

@@ -10,9 +10,9 @@ from cafe_sim.kubelet.runtime import Runtime
 from cafe_sim.machinery.recorder import Note
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Timing:
-    """How fast a node works: measured on real nodes of the testbed, rounded."""
+    """How fast nodes work: measured on real nodes of the testbed, rounded. A fault may slow them all."""
 
     sandbox: timedelta = timedelta(milliseconds=200)
     start: timedelta = timedelta(milliseconds=300)

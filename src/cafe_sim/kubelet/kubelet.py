@@ -168,6 +168,13 @@ class Kubelet:
             made.hung_at = self._world.timeline.now()
             self._queue.add(uid)
 
+    def recover(self, uid: str, container: str) -> None:
+        """Let a container's probes succeed again."""
+        made = self.runtime.sandboxes[uid].current(container)
+        if made is not None and made.hung_at is not None:
+            made.hung_at = None
+            self._queue.add(uid)
+
     @property
     def is_beating(self) -> bool:
         """Whether heartbeats reach the API."""

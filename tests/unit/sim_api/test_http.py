@@ -1,4 +1,8 @@
+import asyncio
 import json
+import os
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -106,3 +110,36 @@ async def test_a_webhook_is_called_over_the_network(
     assert b'admission webhook \\"hook.cafe.test\\" denied the request: no a' in refused.body
     assert unreachable.status == 500
     assert b'failed calling webhook \\"hook.cafe.test\\"' in unreachable.body
+
+
+async def test_it_ends_connections_to_peers_that_do_not_say_goodbye(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    async with serve(server, Listen(folder=tmp_path)) as address:
+        assert address.authority is not None
+        context = ssl.create_default_context(cadata=address.authority.decode())
+        port = int(address.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(b"GET /version HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await reader.readline()
+        writer.transport.pause_reading()  # type: ignore[attr-defined] -- a transport that reads
+        assert _sockets_of(port) == 1
+
+    left = _sockets_of(port)
+    writer.transport.abort()
+    assert left == 0
+
+
+def _sockets_of(port: int) -> int:
+    """How many connections this process has accepted on *port*."""
+    count = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            copy = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError:
+            continue  # Not a socket, or gone: the listing itself was one.
+        with copy:
+            if copy.type == socket.SOCK_STREAM and copy.family == socket.AF_INET:
+                is_accepted = not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                count += is_accepted and copy.getsockname()[1] == port
+    return count

@@ -1,0 +1,99 @@
+"""From a seed to a plan: sizes, what people do, what fails and how often.
+
+Each seed draws a subset of the faults and a rate of its own, so that some worlds are nearly calm and others
+nearly hopeless: one rate for all would find only the bugs of that rate.
+"""
+
+from collections.abc import Sequence
+
+from cafe_sim.harness.chance import Chance
+from cafe_sim.harness.faults.catalogue import CATALOGUE
+from cafe_sim.harness.faults.kinds import FaultKind
+from cafe_sim.harness.plan import Plan, PlannedFault, PlannedStep, Shape
+
+STEPS = (
+    ("release", 6), ("scale", 3), ("break", 2), ("go back", 2), ("pause", 1), ("resume", 2), ("rebatch", 1),
+    ("annotate", 1), ("set environment", 1), ("delete pod", 1), ("replace pod", 1),
+)  # fmt: skip
+"""What release managers do after the first deployment, and how often."""
+
+
+def draw_plan(seed: int, *, only_contract: bool = True, kinds: Sequence[str] = ()) -> Plan:
+    """Return the plan of a seed.
+
+    Args:
+        seed: Any number.
+        only_contract: Draw no faults beyond what Kubernetes and machines are known to do.
+        kinds: Names of the faults to draw from; empty for all.
+    """
+    chance = Chance(seed, "plan")
+    shape = _draw_shape(chance.stream("shape"))
+    steps = _draw_steps(chance.stream("steps"), shape)
+    length = sum(step.after for step in steps) + 60.0
+    pool = [k for k in CATALOGUE.values() if k.is_contract or not only_contract]
+    if kinds:
+        pool = [CATALOGUE[name] for name in kinds]
+    faults = _draw_faults(chance.stream("faults"), shape, pool, length)
+    return Plan(
+        seed=seed,
+        shape=shape,
+        steps=steps,
+        faults=faults,
+        disorder=chance.stream("disorder").one_of((0.0, 0.2, 0.5, 1.0)),
+    )
+
+
+def _draw_shape(chance: Chance) -> Shape:
+    replicas = chance.between(1, 8)
+    return Shape(
+        cells=chance.between(1, 3),
+        nodes=chance.between(1, 3),
+        replicas=replicas,
+        batch=chance.between(1, 4),
+        unavailable=chance.one_of((1, 1, 1, 2)),
+        beta=chance.is_so(0.7),
+        confirm=chance.is_so(0.5),
+        grace=chance.one_of((0, 0, 5, 20)),
+        dwell=chance.one_of((0, 0, 0, 10)),
+        policy=chance.one_of(("InPlaceIfPossible", "InPlaceIfPossible", "InPlaceOnly", "Recreate")),
+        candidates=chance.one_of((1, 2, 2, 3)),
+        servers=chance.between(1, 3),
+        slowest=chance.one_of((2, 8, 60, 400)),
+        history=chance.one_of((10_000, 10_000, 50)),
+        mind=float(chance.one_of((1, 5, 30))),
+    )
+
+
+def _draw_steps(chance: Chance, shape: Shape) -> tuple[PlannedStep, ...]:
+    names = [name for name, weight in STEPS for _ in range(weight)]
+    steps = [PlannedStep(do="deploy")]
+    for _ in range(chance.between(1, 5)):
+        after = float(chance.one_of((2, 10, 30, 60, 120)))
+        steps.append(_draw_step(chance, chance.one_of(names), after, shape))
+    return tuple(steps)
+
+
+def _draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
+    args: dict[str, int] = {}
+    if name == "scale":
+        args = {"replicas": chance.between(1, 2 * shape.replicas)}
+    elif name == "rebatch":
+        args = {"batch": chance.between(1, 5)}
+    elif name == "break":
+        args = {"which": chance.below(3)}
+    elif name in {"delete pod", "replace pod"}:
+        args = {"which": chance.below(100)}
+    return PlannedStep(do=name, after=after, args=args)
+
+
+def _draw_faults(
+    chance: Chance, shape: Shape, pool: Sequence[FaultKind], length: float
+) -> tuple[PlannedFault, ...]:
+    chosen = chance.some_of(pool, chance.one_of((0.05, 0.15, 0.5))) or [chance.one_of(pool)]
+    found: list[PlannedFault] = []
+    for _ in range(chance.one_of((1, 3, 8, 20))):
+        kind = chance.one_of(chosen)
+        lasts = round(chance.fraction() * kind.longest, 3)
+        at = round(chance.fraction() * length, 3)
+        found.append(PlannedFault(kind=kind.name, at=at, lasts=lasts, args=kind.draw(chance, shape)))
+    return tuple(sorted(found, key=lambda fault: fault.at))

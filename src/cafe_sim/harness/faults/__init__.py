@@ -1,0 +1,1 @@
+"""What can go wrong, by place. `catalogue` lists all of it."""

@@ -1,0 +1,11 @@
+"""What objects of the simulated world are called."""
+
+PODS = "pods"
+SETS = "inplacesets.apps.cafe.sofastack.io"
+APPS = "cafedeployments.apps.cafe.sofastack.io"
+REVISIONS = "controllerrevisions.apps"
+LEASES = "leases.coordination.k8s.io"
+EVENTS = "events.events.k8s.io"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+SPACE = "default"
+APP = "web"

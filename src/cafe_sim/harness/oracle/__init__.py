@@ -1,0 +1,1 @@
+"""What must hold whatever fails: at every commit against the truth, and once the world has healed."""

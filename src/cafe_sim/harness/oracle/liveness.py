@@ -1,0 +1,149 @@
+"""What must come true once the world has healed. One readable list, at the end of the file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cafe.api.names import CONFIRM_ANNOTATION, UNIT_LABEL, UPDATE_STATE_ANNOTATION
+from cafe_sim.contract import Json
+from cafe_sim.harness.names import SETS, SPACE
+from cafe_sim.harness.oracle.truth import image_of, is_leaving, serves
+from cafe_sim.harness.people import Wishes
+
+if TYPE_CHECKING:
+    from cafe_sim.harness.world import World
+
+Test = Callable[["World", Wishes], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Something that must come true.
+
+    Attributes:
+        name: For tapes and reports.
+        sentence: What must be so in the end.
+        source: Where the rule comes from.
+        test: Returns what is amiss, or None.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    test: Test
+
+
+def somebody_leads(world: "World", _: Wishes) -> str | None:
+    """A controller leads."""
+    return None if world.leader() is not None else "no controller leads"
+
+
+def release_is_complete(world: "World", wishes: Wishes) -> str | None:
+    """The status speaks of the newest spec, and says Complete."""
+    app = world.app()
+    if app is None:
+        return "there is no application"
+    status = app.get("status") or {}
+    if status.get("observedGeneration") != app["metadata"]["generation"]:
+        return "the status speaks of an older spec"
+    if status.get("phase") != "Complete":
+        return f"the phase is {status.get('phase')}: {(status.get('waiting') or {}).get('message')}"
+    told = {name: status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    amiss = {name: count for name, count in told.items() if count != wishes.replicas}
+    return f"the status counts {amiss} of {wishes.replicas}" if amiss else None
+
+
+def pods_are_as_wished(world: "World", wishes: Wishes) -> str | None:
+    """So many pods as wished serve, each with the wished image, spread evenly."""
+    pods = world.pods()
+    if any(is_leaving(pod) for pod in pods):
+        return f"a pod is still leaving: {[p['metadata']['name'] for p in pods if is_leaving(p)]}"
+    if len(pods) != wishes.replicas:
+        return f"there are {len(pods)} pods, not {wishes.replicas}"
+    amiss = next((how for pod in pods if (how := _amiss_with(pod, wishes))), None)
+    if amiss is not None:
+        return amiss
+    counts = [sum(p["metadata"]["labels"].get(UNIT_LABEL) == cell for p in pods) for cell in world.cells]
+    if max(counts) - min(counts) > 1:
+        return f"the cells have {counts} pods"
+    return None
+
+
+def _amiss_with(pod: Json, wishes: Wishes) -> str | None:
+    name = pod["metadata"]["name"]
+    if not serves(pod):
+        return f"{name} does not serve"
+    if image_of(pod) != wishes.image:
+        return f"{name} runs {image_of(pod)}, not {wishes.image}"
+    if (pod["metadata"].get("annotations") or {}).get("note") != wishes.note:
+        return f"{name} does not carry the annotation {wishes.note}"
+    if pod["spec"]["containers"][0]["env"][0]["value"] != wishes.environment:
+        return f"{name} has an old environment"
+    return None
+
+
+def containers_are_as_reported(world: "World", wishes: Wishes) -> str | None:
+    """What runs on the nodes is what the pods say."""
+    running = [
+        container
+        for kubelet in world.kubelets()
+        for sandbox in kubelet.runtime.sandboxes.values()
+        for container in sandbox.running()
+    ]
+    wrong = sorted({c.image for c in running} - {wishes.image})
+    if wrong:
+        return f"containers of {wrong} are still running"
+    return None if len(running) == wishes.replicas else f"{len(running)} containers run"
+
+
+def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
+    """No pod carries the marks of an update, and no confirmation is open."""
+    for pod in world.pods():
+        if UPDATE_STATE_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+            return f"{pod['metadata']['name']} still carries the state of an update"
+    app = world.app()
+    if app is not None and CONFIRM_ANNOTATION in (app["metadata"].get("annotations") or {}):
+        return "the application still carries a confirmation"
+    sets = world.server.list(SETS, SPACE)
+    return None if len(sets) == len(world.cells) else f"there are {len(sets)} sets"
+
+
+LIVENESS: tuple[Promise, ...] = (
+    Promise(
+        "somebody leads",
+        "Soon after the world has healed, a controller leads.",
+        "reliability.md (b): new leader acts within lease + retry",
+        somebody_leads,
+    ),
+    Promise(
+        "release is complete",
+        "The release that was asked for last comes to its end, and the status says so.",
+        "reliability.md (b): eventually stable reconciliation",
+        release_is_complete,
+    ),
+    Promise(
+        "pods are as wished",
+        "As many pods as wished serve in each cell, with the wished template.",
+        "reliability.md (b): eventually stable reconciliation",
+        pods_are_as_wished,
+    ),
+    Promise(
+        "containers are as reported",
+        "The containers on the nodes are those that the pods tell of.",
+        "reliability.md (b): truth, not caches",
+        containers_are_as_reported,
+    ),
+    Promise(
+        "nothing is left over",
+        "No mark of an update or a confirmation stays behind.",
+        "reliability.md (b): every remaining mark has a named reason",
+        nothing_is_left_over,
+    ),
+)
+
+QUIET = "then silence"
+"""The rule that nothing but leases is written once all promises are kept."""
+ENDS = "comes to an end"
+"""The rule that all promises are kept within the bound."""
+NO_BUGS = "no bugs"
+"""The rule that nothing in the product raises what it does not mean to raise."""

@@ -1,0 +1,247 @@
+"""The truth about the world, as commits and containers have it: never what a cache shows.
+
+Controllers act on views that may be old. What people changed less than `VIEW_AGE` ago may therefore still be
+acted upon, and counts in its older form too; what controllers did themselves counts at once, for they must
+wait for their own writes.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cafe.api.names import CONFIRM_ANNOTATION, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe_sim.contract import Json
+from cafe_sim.harness.names import APPS, PODS, SETS
+
+VIEW_AGE = 240.0
+"""Seconds: the silence after which an informer gives a watch up, a request's time-out, and room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One commit.
+
+    Attributes:
+        at: The world's time, in seconds.
+        author: A life of a controller, a person, or empty for the cluster's own parts.
+        old: None for what is new.
+        is_gone: The object was removed; *new* is its last state.
+    """
+
+    at: float
+    author: str
+    resource: str
+    old: Json | None
+    new: Json
+    is_gone: bool
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a controller of ours did it."""
+        return self.author.startswith("controller-")
+
+    @property
+    def name(self) -> str:
+        """Return the object's name."""
+        return str(self.new["metadata"]["name"])
+
+
+def condition(obj: Json, kind: str) -> str:
+    """Return a condition's status; empty if there is none."""
+    for each in (obj.get("status") or {}).get("conditions") or ():
+        if each["type"] == kind:
+            return str(each["status"])
+    return ""
+
+
+def gate_of(pod: Json) -> str:
+    """Return the status of the pod's readiness gate."""
+    return condition(pod, UPDATE_GATE)
+
+
+def image_of(pod: Json) -> str:
+    """Return the image that the pod asks for."""
+    return str(pod["spec"]["containers"][0]["image"])
+
+
+def is_leaving(pod: Json) -> bool:
+    """Whether the pod is being deleted or has ended."""
+    phase = (pod.get("status") or {}).get("phase")
+    return "deletionTimestamp" in pod["metadata"] or phase in {"Failed", "Succeeded"}
+
+
+def serves(pod: Json) -> bool:
+    """Whether traffic may reach the pod."""
+    return not is_leaving(pod) and condition(pod, "Ready") == "True" and gate_of(pod) == "True"
+
+
+def controller_uid(obj: Json) -> str:
+    """Return the UID of the object's controller; empty if it has none."""
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner["uid"])
+    return ""
+
+
+def aim_of(pod: Json) -> set[str]:
+    """Return the revisions that the pod runs or is being brought to."""
+    meta = pod["metadata"]
+    aims = {(meta.get("labels") or {}).get("controller-revision-hash", "")}
+    state = (meta.get("annotations") or {}).get(UPDATE_STATE_ANNOTATION)
+    if state:
+        try:
+            aims.add(json.loads(state)["revision"])
+        except (ValueError, KeyError, TypeError):  # Somebody corrupted it.
+            aims.add("")
+    return aims - {""}
+
+
+class Lately:
+    """The values that something had within the age of a view."""
+
+    def __init__(self) -> None:
+        self._values: deque[tuple[float, Any]] = deque()
+
+    def set(self, at: float, value: Any) -> None:  # noqa: ANN401 -- any value
+        """Take note of a new value."""
+        if not self._values or self._values[-1][1] != value:
+            self._values.append((at, value))
+
+    def values(self, now: float) -> Iterator[Any]:
+        """Yield what it was within the age of a view, the newest last."""
+        while len(self._values) > 1 and self._values[1][0] < now - VIEW_AGE:
+            self._values.popleft()
+        return (value for _, value in self._values)
+
+
+@dataclass
+class PodTruth:
+    """One pod.
+
+    Attributes:
+        set_uid: Of the InPlaceSet that owns it.
+        gate_fell: When its gate last became False.
+        served_at: When it last served.
+        proven: The images with which it has served.
+        disrupted: Since when a controller keeps it from serving; None while it isn't so.
+    """
+
+    body: Json
+    set_uid: str
+    made_at: float
+    gate_fell: float | None = None
+    served_at: float | None = None
+    proven: set[str] = field(default_factory=set)
+    disrupted: float | None = None
+
+
+@dataclass
+class SetTruth:
+    """One InPlaceSet.
+
+    Attributes:
+        lost: When pods that served were deleted by a controller and not yet replaced.
+    """
+
+    body: Json
+    partition: Lately = field(default_factory=Lately)
+    replicas: Lately = field(default_factory=Lately)
+    unavailable: Lately = field(default_factory=Lately)
+    image: Lately = field(default_factory=Lately)
+    grace: Lately = field(default_factory=Lately)
+    lost: list[float] = field(default_factory=list)
+
+
+class Truth:
+    """Follows all commits.
+
+    Attributes:
+        pods: By UID, those that exist.
+        sets: By UID, those that exist.
+        app: The application, None while there is none.
+        confirmed: What people confirmed so far, as `<group>/<planHash>`.
+    """
+
+    def __init__(self) -> None:
+        self.pods: dict[str, PodTruth] = {}
+        self.sets: dict[str, SetTruth] = {}
+        self.app: Json | None = None
+        self.confirmed: set[str] = set()
+
+    def take_in(self, change: Change) -> None:
+        """Learn of a commit, after it was judged."""
+        if change.resource == PODS:
+            self._take_pod(change)
+        elif change.resource == SETS:
+            self._take_set(change)
+        elif change.resource == APPS:
+            self._take_app(change)
+
+    def members(self, set_uid: str) -> list[PodTruth]:
+        """Return the pods of a set."""
+        return [pod for pod in self.pods.values() if pod.set_uid == set_uid]
+
+    def _take_app(self, change: Change) -> None:
+        self.app = None if change.is_gone else change.new
+        if change.author and not change.is_ours:
+            said = (change.new["metadata"].get("annotations") or {}).get(CONFIRM_ANNOTATION)
+            if said == "true":
+                waiting = (change.new.get("status") or {}).get("waiting") or {}
+                said = f"{waiting.get('group')}/{waiting.get('planHash')}"
+            if said:
+                self.confirmed.add(said)
+
+    def _take_pod(self, change: Change) -> None:
+        uid = change.new["metadata"]["uid"]
+        if change.is_gone:
+            self.pods.pop(uid, None)
+            return
+        pod = self.pods.get(uid)
+        if pod is None:
+            pod = self.pods[uid] = PodTruth(change.new, controller_uid(change.new), change.at)
+        served = change.old is not None and serves(change.old)
+        if gate_of(change.new) == "False" and (change.old is None or gate_of(change.old) != "False"):
+            pod.gate_fell = change.at
+        pod.body, pod.set_uid = change.new, controller_uid(change.new)
+        if serves(change.new):
+            pod.served_at, pod.disrupted = change.at, None
+            pod.proven.add(image_of(change.new))
+            self._replaced(pod, change.at)
+        elif served and change.is_ours:
+            owner = self.sets.get(pod.set_uid)
+            if not is_leaving(change.new):
+                pod.disrupted = change.at
+            elif owner is not None and not self._is_surplus(owner, pod, change.at):
+                owner.lost.append(change.at)
+
+    def _is_surplus(self, owner: SetTruth, pod: PodTruth, at: float) -> bool:
+        """Whether a pod that leaves was one too many."""
+        live = sum(not is_leaving(p.body) for p in self.members(pod.set_uid))
+        return live >= min(owner.replicas.values(at))
+
+    def _replaced(self, pod: PodTruth, at: float) -> None:
+        """A pod serves: it may make good for one that was deleted before it was made."""
+        owner = self.sets.get(pod.set_uid)
+        if owner is None or not owner.lost:
+            return
+        if len(pod.proven) == 1 and pod.made_at >= owner.lost[0] and at >= pod.made_at:
+            owner.lost.pop(0)
+
+    def _take_set(self, change: Change) -> None:
+        uid = change.new["metadata"]["uid"]
+        if change.is_gone:
+            self.sets.pop(uid, None)
+            return
+        found = self.sets.get(uid)
+        if found is None:
+            found = self.sets[uid] = SetTruth(change.new)
+        found.body = change.new
+        spec, at = change.new["spec"], change.at
+        strategy = spec["strategy"]
+        found.partition.set(at, strategy["partition"])
+        found.replicas.set(at, spec["replicas"])
+        found.unavailable.set(at, strategy["maxUnavailable"])
+        found.grace.set(at, strategy["gracePeriodSeconds"])
+        found.image.set(at, spec["template"]["spec"]["containers"][0]["image"])

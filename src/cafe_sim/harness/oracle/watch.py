@@ -1,0 +1,60 @@
+"""Holds a world against all safety invariants while it runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cafe_sim.apiserver.store import Commit
+from cafe_sim.harness.names import APPS, PODS, SETS
+from cafe_sim.harness.oracle.safety import SAFETY
+from cafe_sim.harness.oracle.truth import Change, Truth
+
+if TYPE_CHECKING:
+    from cafe_sim.harness.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken.
+
+    Attributes:
+        rule: Its name.
+        at: When, in seconds.
+        how: One line.
+    """
+
+    rule: str
+    at: float
+    how: str
+
+
+class Oracle:
+    """Judges each commit.
+
+    Attributes:
+        violations: What was broken so far; the first one usually tells the most.
+    """
+
+    def __init__(self, world: "World") -> None:
+        self.truth = Truth()
+        self.violations: list[Violation] = []
+        self._world = world
+        self._rules = {
+            resource: [rule for rule in SAFETY if rule.resource == resource] for resource in (PODS, APPS)
+        }
+        world.watchers.append(self._saw)
+
+    def broke(self, rule: str, how: str) -> None:
+        """Take note of a broken rule."""
+        self.violations.append(Violation(rule, self._world.loop.now, how))
+        self._world.tell("oracle", f"BROKEN {rule}: {how}")
+
+    def _saw(self, resource: str, commit: Commit, author: str) -> None:
+        if resource not in {PODS, SETS, APPS}:
+            return
+        is_gone = commit.type == "DELETED"
+        change = Change(self._world.loop.now, author, resource, commit.old, commit.new, is_gone)
+        for rule in self._rules.get(resource, ()):
+            how = rule.check(self.truth, change)
+            if how is not None:
+                self.broke(rule.name, how)
+        self.truth.take_in(change)

@@ -1,0 +1,34 @@
+"""The real controllers under seeded faults: each seed is a world of its own, and the same one each time."""
+
+import pytest
+
+from cafe_sim.harness.draw import draw_plan
+from cafe_sim.harness.plan import Plan, PlannedStep
+from cafe_sim.harness.run import run
+
+SEEDS = 200
+BLOCK = 25
+CALM = Plan(seed=1, steps=(PlannedStep(do="deploy"), PlannedStep(do="release", after=60.0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
+def test_no_seed_breaks_a_rule(first: int) -> None:
+    verdicts = {seed: run(draw_plan(seed)) for seed in range(first, first + BLOCK)}
+    assert {seed: v.violations for seed, v in verdicts.items() if not v.is_good} == {}
+
+
+@pytest.mark.slow
+def test_a_calm_release_keeps_all_rules() -> None:
+    assert run(CALM).violations == []
+
+
+@pytest.mark.slow
+def test_equal_plans_give_equal_traces() -> None:
+    plan = draw_plan(7)
+    assert run(plan).trace == run(plan).trace
+
+
+@pytest.mark.slow
+def test_other_seeds_give_other_traces() -> None:
+    assert run(draw_plan(7)).trace != run(draw_plan(8)).trace
