@@ -5,8 +5,10 @@ same on two servers. Transcripts are compared once everything that differs by na
 versions by their rank, UIDs by the order of their appearance, times by their presence.
 """
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -306,12 +308,15 @@ class Player:
 
     async def play(self, sequence: list[Step]) -> list[Any]:
         """Return the transcript: all answers, then the events of each kind."""
-        starts = {kind: (await self._world.get(self._path(kind))).version for kind in PLURALS}
+        kinds = sorted({step.kind for step in sequence})
+        starts = {kind: (await self._world.get(self._path(kind))).version for kind in kinds}
         answers = [await self._one(step) for step in sequence]
-        for kind in PLURALS:
+        for kind in kinds:
             await self._close(kind)
-        events = [await self._events(kind, starts[kind], each) for kind in PLURALS for each in ("", *WATCHED)]
-        await self._clean()
+        events = await asyncio.gather(
+            *(self._events(kind, starts[kind], each) for kind in kinds for each in ("", *WATCHED))
+        )
+        await self._clean(kinds)
         return _normalized([[_told(a) for a in answers], events], self._prefix, self._world.namespace)
 
     def _path(self, kind: str, name: str = "", sub: str = "") -> str:
@@ -378,8 +383,9 @@ class Player:
         async with self._world.watch(self._path(kind), **query) as stream:
             return [event async for event in _until_last(stream)]
 
-    async def _clean(self) -> None:
-        for kind, plural in PLURALS.items():
+    async def _clean(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            plural = PLURALS[kind]
             listed = await self._world.get(self._path(kind))
             for item in listed.body["items"]:
                 name = item["metadata"]["name"]
@@ -409,8 +415,12 @@ def _told(answer: Answer) -> Json:
     return {"status": answer.status, "body": body}
 
 
+_TRANSITION = re.compile(r'"lastTransitionTime": "[^"]+"')
+
+
 def _normalized(transcript: Any, prefix: str, namespace: str) -> Any:  # noqa: ANN401 -- JSON
     text = json.dumps(transcript).replace(prefix, "PREFIX").replace(namespace, "NAMESPACE")
+    text = _TRANSITION.sub('"lastTransitionTime": "TIME"', text)
     whole = json.loads(text)
     versions = sorted({int(meta["resourceVersion"]) for meta in _metas(whole) if "resourceVersion" in meta})
     ranks = {str(version): rank for rank, version in enumerate(versions)}

@@ -158,3 +158,12 @@ async def a_deployments_table_has_the_columns_of_kubectl(world: World) -> None:
     assert names == ["Name", "Ready", "Up-to-date", "Available", "Age", "Containers", "Images", "Selector"]
     cells = answer.body["rows"][0]["cells"]
     assert [*cells[:4], *cells[5:]] == ["d", "0/0", 0, 0, "main", "registry.invalid/main:1", "app=d"]
+
+
+@case
+async def a_service_port_of_zero_is_no_target_either(world: World) -> None:
+    spec = {"clusterIP": "None", "ports": [{"port": 0}]}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": spec}
+    answer = await world.post(world.path("services"), body)
+    wanted = [("FieldValueInvalid", f"spec.ports[0].{name}") for name in ("port", "targetPort")]
+    assert sorted(answer.causes) == wanted

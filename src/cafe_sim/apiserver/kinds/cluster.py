@@ -149,9 +149,11 @@ class ServiceRules(Rules):
             found.append(FieldError("Required", "spec.ports"))
         for index, port in enumerate(ports):
             at = f"spec.ports[{index}]"
-            if not 0 < port.get("port", 0) < 65536:
-                text = "must be between 1 and 65535, inclusive"
-                found.append(FieldError("Invalid", f"{at}.port", port.get("port", 0), text))
+            for name in ("port", "targetPort"):
+                number = port.get(name, 0)
+                if isinstance(number, int) and not 0 < number < 65536:
+                    text = "must be between 1 and 65535, inclusive"
+                    found.append(FieldError("Invalid", f"{at}.{name}", number, text))
             if len(ports) > 1 and not port.get("name"):
                 found.append(FieldError("Required", f"{at}.name"))
         return found
