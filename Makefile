@@ -8,10 +8,11 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fast lint format generate golden testbed bench clean
+.PHONY: help demo demo-real test check lint format generate golden testbed bench clean mutants
+.PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml uv.lock tools/uv-requirements.txt
 	@echo "==> Installing into .venv"
@@ -59,5 +60,17 @@ golden: $(READY) ## Write the expected files of tests anew; look at the differen
 	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"
 	@git diff --stat -- tests/golden
 
+simulate: $(READY) ## Ten CPU-minutes of seeded faults; SEED=7 or TAPE=file replays one run
+	@$(BIN)/python -m cafe_sim.harness run $(if $(SEED),--seed $(SEED),$(if $(TAPE),--tape $(TAPE),--minutes $(or $(MINUTES),10)))
+
+simulate-long: $(READY) ## An hour of it; fails also if a fault was never met where it must be
+	@$(BIN)/python -m cafe_sim.harness run --minutes $(or $(MINUTES),60) --covers
+
 mutants: $(READY) ## Switch safeguards off one by one and see that a test notices
 	@$(BIN)/python tools/mutants.py
+
+ablations: $(READY) ## Switch safeguards off one by one and see that a simulated seed notices
+	@$(BIN)/python -m cafe_sim.harness.ablations
+
+sweep: $(READY) ## Cut the controller's power at each write of a story, in three ways
+	@$(BIN)/python -m cafe_sim.harness.sweep

@@ -18,9 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 class Terminal:
-    """A terminal of 80 × 30 with a command in it."""
+    """A terminal of 80 × 30, or of other *lines*, with a command in it."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, lines: int = LINES, **environment: str) -> None:
+        self.lines = lines
         surroundings = {
             k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR", "KUBECONFIG"}
         }
@@ -30,7 +31,7 @@ class Terminal:
             ["-m", "tests.unit.cli.stage", *arguments],
             cwd=str(ROOT),
             env=surroundings | environment,
-            dimensions=(LINES, COLUMNS),
+            dimensions=(lines, COLUMNS),
             encoding="utf-8",
             timeout=20,
         )
@@ -50,7 +51,7 @@ class Terminal:
         return int(self.child.exitstatus)
 
     def screen(self, text: str | None = None) -> list[str]:
-        screen = pyte.Screen(COLUMNS, LINES)
+        screen = pyte.Screen(COLUMNS, self.lines)
         pyte.Stream(screen).feed(self.written if text is None else text)
         return [line.rstrip() for line in screen.display]
 
@@ -64,6 +65,24 @@ def test_watch_paints_the_matrix_on_an_alternate_screen() -> None:
     assert any("waits for a confirmation" in line for line in screen)
     terminal.press("q")
     assert terminal.end() == 8
+
+
+def test_a_low_screen_shows_the_newest_events_and_leaves_out_the_oldest() -> None:
+    terminal = Terminal("eventful", "app", "watch", NAME, lines=24)
+    terminal.until("q leaves")
+    screen = "\n".join(terminal.screen())
+    assert "the event of minute 7" in screen
+    assert "the event of minute 3" not in screen
+    assert "productpage-v1" in screen
+    terminal.press("q")
+    assert terminal.end() == 8
+
+
+def test_the_first_table_of_an_import_fits_80_columns() -> None:
+    terminal = Terminal("waiting", "import", "-f", "samples/bookinfo.yaml", "--dry-run", lines=60)
+    assert terminal.end() == 0
+    table = [line for line in terminal.screen() if line.startswith(("Service", "Deployment"))]
+    assert "ServiceAccount/bookinfo-productpage   applied as it is   itself           278" in table
 
 
 def test_q_leaves_the_last_frame_in_the_scrollback() -> None:

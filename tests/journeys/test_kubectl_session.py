@@ -147,6 +147,13 @@ async def test_a_watch_shows_changes_as_they_come(kubectl: Kubectl) -> None:
     await process.communicate()
 
 
+async def test_rows_are_sorted_by_any_field_of_their_objects(kubectl: Kubectl) -> None:
+    for name, value in (("a", "3"), ("b", "1"), ("c", "2")):
+        kubectl.server.create("configmaps", "default", {"metadata": {"name": name}, "data": {"x": value}})
+    listed = await kubectl("get", "configmaps", "--no-headers", "--sort-by", ".data.x")
+    assert [line.split()[0] for line in listed.splitlines()] == ["b", "c", "a"]
+
+
 async def test_the_server_explains_itself(kubectl: Kubectl) -> None:
     resources = await kubectl("api-resources", "-o", "wide")
     for text in ("deployments", "deploy", "apps/v1", "customresourcedefinitions"):

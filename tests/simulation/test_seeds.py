@@ -3,7 +3,7 @@
 import pytest
 
 from cafe_sim.harness.draw import draw_plan
-from cafe_sim.harness.plan import Plan, PlannedStep
+from cafe_sim.harness.plan import Plan, PlannedFault, PlannedStep, Shape
 from cafe_sim.harness.run import run
 
 SEEDS = 200
@@ -21,6 +21,16 @@ def test_no_seed_breaks_a_rule(first: int) -> None:
 @pytest.mark.slow
 def test_a_calm_release_keeps_all_rules() -> None:
     assert run(CALM).violations == []
+
+
+@pytest.mark.slow
+def test_a_gate_that_fell_late_is_dated_late() -> None:
+    """The grace period counted from when the write was first tried, while the server asked for patience."""
+    args = {"target": "pods/status", "share": 1.0, "most": 1000}
+    throttled = PlannedFault(kind="write throttled", at=59.0, lasts=9.0, args=args)
+    shape = Shape(replicas=2, grace=15, candidates=1)
+    plan = Plan(seed=2, shape=shape, steps=CALM.steps, faults=(throttled,))
+    assert run(plan).violations == []
 
 
 @pytest.mark.slow

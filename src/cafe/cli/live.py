@@ -55,13 +55,18 @@ class Screen:
         """Cells in a line, now."""
         return self._console.size.width
 
+    def has_room_for(self, lines: Sequence[Text]) -> bool:
+        """Say whether a frame fits as it is."""
+        return self._height(lines) <= self._console.size.height - 1  # The footer takes the last line.
+
     def paint(self, lines: Sequence[Text], footer: str) -> None:
         """Show a frame; what does not fit is counted, never silently lost."""
         self._last = lines
-        room = self._console.size.height - 2
         shown = list(lines)
-        while shown and self._height(shown) > room:
-            shown.pop()
+        if not self.has_room_for(shown):
+            room = self._console.size.height - 2
+            while shown and self._height(shown) > room:
+                shown.pop()
         if len(shown) < len(lines):
             words = self._terminal.words("watch.more", count=len(lines) - len(shown))
             shown.append(Text(words, "bright_black"))

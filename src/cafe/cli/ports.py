@@ -190,12 +190,14 @@ class Imported(Struct, frozen=True, kw_only=True, rename="camel"):
     """What becomes of one object.
 
     Attributes:
+        source: The file that holds it; *number* counts its documents from 1.
         outcome: `Converted`, `Applied` as it is, or `LeftOut`.
         document: What will be applied; None if it is left out.
     """
 
     kind: str
     name: str
+    source: str
     number: int
     line: int
     outcome: str
@@ -267,6 +269,13 @@ class Wiring(Protocol):
     @property
     def clock(self) -> Clock:
         """The time."""
+
+    def check(self, whereabouts: Whereabouts) -> None:
+        """Read the kubeconfig, as connecting would, and speak to nobody.
+
+        Raises:
+            cafe.kernel.Refusal: It is missing or can't be used.
+        """
 
     @property
     def planner(self) -> Planner:

@@ -71,6 +71,11 @@ class Terminal:
         self.err.write(text + "\n")
         self.err.flush()
 
+    def progress(self, text: str) -> None:
+        """Tell how far it is, if *err* is a terminal: in a log or a pipe nobody watches."""
+        if self.err.isatty():
+            self.tell(text)
+
     def say(self, key: str, **values: object) -> None:
         """Tell a message of the catalogue."""
         self.tell(self.words(key, **values))

@@ -15,6 +15,9 @@ GOALS: Mapping[str, frozenset[str]] = {
 HUMAN = {"WaitingForConfirm", "Paused"}
 """Phases in which nothing goes on until a person acts."""
 
+STANDSTILL = {"InPlaceImpossible", "InvalidMaxUnavailable", "SelectorMismatch"}
+"""Reasons of a unit that pass only when a person changes the spec."""
+
 
 def verdict(app: CafeDeployment, goal: str) -> Exit | None:
     """Return how waiting for *goal* ends now; None while it goes on.
@@ -28,7 +31,7 @@ def verdict(app: CafeDeployment, goal: str) -> Exit | None:
         return Exit.MET
     if status.phase == "Refused":
         return Exit.ENDED_BADLY
-    if status.phase in HUMAN:
+    if status.phase in HUMAN or any(unit.reason in STANDSTILL for unit in status.units):
         return Exit.NEEDS_HUMAN
     if status.phase == "Complete":
         return Exit.ENDED_BADLY  # It is over, and will never wait for a person any more.

@@ -138,6 +138,11 @@ _CLASSES: Mapping[int, type[ApiError]] = {
 }
 
 
+UNTYPED_PATCH = "failed to create typed patch object"
+"""How the server answers an applied document that doesn't fit its schema: with a bare 500, though nothing
+happened and asking again changes nothing."""
+
+
 def error_of(answer: Answer) -> ApiError:
     """Return the typed error for *answer*."""
     if answer.reason == "AlreadyExists":
@@ -146,6 +151,8 @@ def error_of(answer: Answer) -> ApiError:
         return known(answer)
     if 400 <= answer.status < 500:
         return ApiRefusal(answer)
+    if answer.message.startswith(UNTYPED_PATCH):
+        return BadRequest(answer)
     return ServerTrouble(answer)
 
 

@@ -46,6 +46,15 @@ def configure_logs(
     )
 
 
+def configure_logs_of_a_command(stream: TextIO | None = None) -> None:
+    """Set up logging for a command that tells people itself what it does.
+
+    At a terminal only what went wrong is added to that; a file, as of a command in the background, gets all.
+    """
+    target = stream or sys.stderr
+    configure_logs(form="console", level="warning" if target.isatty() else "info", stream=target)
+
+
 def hide_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace the values of fields whose names sound secret, at any depth."""
     return _hidden(dict(event))  # type: ignore[no-any-return]

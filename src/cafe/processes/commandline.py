@@ -40,6 +40,12 @@ class RealWiring:
 
         return SystemClock()
 
+    def check(self, whereabouts: "Whereabouts") -> None:
+        """Read the kubeconfig and nothing else."""
+        from cafe.processes.reaching import find_access  # noqa: PLC0415 -- aiohttp costs 150 ms
+
+        find_access(whereabouts, self.clock)
+
     @property
     def planner(self) -> "RealPlanner":
         """Previews by the controller's own rules."""
@@ -104,6 +110,7 @@ class RealImporter:
             Imported(
                 kind=found.source.body["kind"],
                 name=found.source.body["metadata"]["name"],
+                source=found.source.source,
                 number=found.source.number,
                 line=found.source.line,
                 outcome=found.outcome,

@@ -1,5 +1,6 @@
 """The command line's cluster, made real: whole documents over `cafe.kube.Client`."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -19,6 +20,9 @@ from cafe.kube.patches import ApplyPatch
 from cafe.kube.resources import Kind
 from cafe.kube.transport import Request
 from cafe.kube.watching import Bookmark, WatchOptions
+
+NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
+"""What a server says of an object whose namespace is missing: it is not the object that is."""
 
 FIELD_MANAGER = "cafe-cli"
 """Who a person's changes are recorded as: not the controller."""
@@ -226,6 +230,10 @@ class RemoteCluster:
     def _missing(self, what: str, error: NotFound) -> Problem:
         if error.reason == "NotFound" and "could not find the requested resource" not in error.message:
             where = f"Looked in {self._place.where}, context {self._place.context}"
+            if (lacking := NO_NAMESPACE.match(error.message)) and not what.startswith("Namespace"):
+                name = lacking.group(1)
+                do = f"kubectl create namespace {name}"
+                return Problem(Exit.NOT_FOUND, "NoNamespace", f"There is no namespace {name}.", where, do)
             return Problem(Exit.NOT_FOUND, "NotFound", f"There is no {what}.", where, "cafe app list -A")
         why = f"{self._place.server} says: {error.message}"
         return Problem(Exit.NOT_FOUND, "NoKind", f"The server does not know {what}.", why, "cafe doctor")

@@ -3,10 +3,13 @@
 The same in a pod, in `cafe up` and in the simulated world.
 """
 
+from dataclasses import replace
+
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
 from cafe.kube.fencing import FencedTransport
 from cafe.kube.leadership import Leadership
+from cafe.kube.servertime import ClockReadingTransport, ServerClock
 from cafe.kube.transport import Transport
 from cafe.observe.metrics import ClientMetrics
 from cafe.processes.workloads import Surroundings, WorkloadControllers
@@ -34,13 +37,15 @@ class Replica:
     ) -> None:
         self._leadership: Leadership | None = None
         self._fence: FencedTransport | None = None
-        client = Client(transport, around.clock, around.entropy, metrics=metrics)
+        clock = ServerClock(around.clock)
+        transport, around = ClockReadingTransport(transport, clock), replace(around, clock=clock)
+        client = Client(transport, clock, around.entropy, metrics=metrics)
         if lease is not None:
             leadership = self._leadership = Leadership(client, lease, identity)
             self._fence = FencedTransport(
-                transport, around.clock, lambda: leadership.is_leading, leadership.settings.write_deadline
+                transport, clock, lambda: leadership.is_leading, leadership.settings.write_deadline
             )
-            client = Client(self._fence, around.clock, around.entropy, metrics=metrics)
+            client = Client(self._fence, clock, around.entropy, metrics=metrics)
         self.controllers = WorkloadControllers(client, around, identity)
 
     @property

@@ -17,6 +17,7 @@ from cafe.kube.client import Client
 from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import load_kubeconfig
 from cafe.kube.transport import Transport
+from cafe.observe.logs import configure_logs_of_a_command
 from cafe.processes.crds import install
 from cafe.processes.replica import Replica
 from cafe.processes.workloads import Surroundings, WorkloadControllers
@@ -68,6 +69,7 @@ async def run_up(options: UpOptions, tell: Tell) -> None:
         cafe.kernel.Refusal: The kubeconfig is missing or broken, or the cluster refuses us.
         cafe.kernel.Unavailable: The cluster doesn't answer.
     """
+    configure_logs_of_a_command()
     clock, entropy = SystemClock(), SystemEntropy()
     async with _ground(options, clock, entropy) as ground:
         client = Client(ground.transport, clock, entropy)

@@ -103,20 +103,15 @@ class Changes:
             made = yield from self._operations.create(target, context, with_meta(config, name=target.name))
             return made, True
 
-        def change(old: Json) -> Value:
+        def applied(old: Json, wanted: Json) -> Value:
             live = target.resource.present(old)
-            new, context.entries = self._applier.applied(target, context, live, config)
+            new, context.entries = self._applier.applied(target, context, live, wanted)
             return new
 
         if target.subresource == "scale":
-            return (yield from self._apply_scale(target, context, config)), False
-        made = yield from self._operations.update(target, context, change)
+            return (yield from self._operations.apply_scale(target, context, config, applied)), False
+        made = yield from self._operations.update(target, context, lambda old: applied(old, config))
         return made, False
-
-    def _apply_scale(self, target: Target, context: Context, config: Json) -> Steps[Json]:
-        """Own the number of replicas through `/scale`."""
-        made = yield from self._operations.update(target, context, lambda old: merge(old, config))
-        return made
 
 
 def _with_data_as_go_writes_it(change: Change, target: Target, *, is_sorted: bool) -> Change:
@@ -182,7 +177,7 @@ def _check_declared(target: Target, config: Json) -> None:
     if target.subresource == "scale":
         return
     resource, notes = target.resource, Notes()
-    where = f"{target.namespace}/{target.name}; {resource.api_version}, Kind={resource.kind}"
+    where = f"{target.namespace}/{target.name}; {resource.group}/{resource.version}, Kind={resource.kind}"
     try:
         resource.shape.read(config, notes)
     except BadTypeError as error:

@@ -88,7 +88,7 @@ class Dispatcher:
 
     def _read(self, route: Route, request: Request, query: Query) -> Answer:
         target = route.target
-        form = wanted_representation(request.accept, self._timeline.now)
+        form = wanted_representation(request.accept, self._timeline.now, query.get("includeObject", ""))
         if target.subresource == "log":
             pod = self._operations.get(target)
             if not pod["spec"].get("nodeName"):
@@ -122,7 +122,7 @@ class Dispatcher:
 
     def _write(self, route: Route, request: Request, query: Query, context: Context) -> Steps[Answer]:
         target = route.target
-        form = wanted_representation(request.accept, self._timeline.now)
+        form = wanted_representation(request.accept, self._timeline.now, query.get("includeObject", ""))
         code = 200
         if request.method == "POST":
             if target.name and not target.subresource:

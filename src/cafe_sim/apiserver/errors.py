@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from cafe_sim.apiserver.values import Value
 from cafe_sim.contract import ApiError, Json
@@ -21,6 +22,15 @@ _TITLES = {
 _WITHOUT_VALUE = {"Required", "Forbidden", "TooLong", "TooMany"}
 
 
+class Unshown(Enum):
+    """Stands for a value that the message leaves out."""
+
+    UNSHOWN = "unshown"
+
+
+UNSHOWN = Unshown.UNSHOWN
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One cause of a 422, as `field.Error` of apimachinery.
@@ -35,13 +45,13 @@ class FieldError:
 
     kind: str
     field: str
-    value: Value = None
+    value: Value | Unshown = None
     detail: str = ""
 
     def body(self) -> str:
         """Return the message without the field."""
         text = _TITLES[self.kind]
-        if self.kind not in _WITHOUT_VALUE:
+        if self.kind not in _WITHOUT_VALUE and not isinstance(self.value, Unshown):
             text += f": {shown(self.value)}"
         return text + (f": {self.detail}" if self.detail else "")
 

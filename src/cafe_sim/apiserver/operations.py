@@ -1,5 +1,7 @@
 """What can be done to one object, whoever asks: the verbs below HTTP and below the in-process `Api`."""
 
+from collections.abc import Callable
+
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
 from cafe_sim.apiserver.deleting import Deleter
@@ -10,6 +12,9 @@ from cafe_sim.apiserver.subresources import Subresources, scale_of, scaled, sele
 from cafe_sim.apiserver.values import Value, dig, with_meta
 from cafe_sim.apiserver.writing import Admission, Change, Tracker, Writer
 from cafe_sim.contract import DeleteOptions, Json
+
+Applied = Callable[[Json, Json], Value]
+"""Makes an object's body from what is stored and an applied configuration."""
 
 _SCALE_PATHS = (".spec.replicas", ".status.replicas", ".spec.selector")
 
@@ -72,8 +77,29 @@ class Operations:
             new = scaled(old, dig(scale, "spec", "replicas") or 0, paths[0])
             return with_meta(new, resourceVersion=version) if version else new
 
+        return (yield from self._through_scale(target, context, rescaled))
+
+    def apply_scale(self, target: Target, context: Context, config: Json, applied: Applied) -> Steps[Json]:
+        """Own the wanted number through `/scale`: what is stated there is stated of the object's own field.
+
+        Args:
+            target: The scale.
+            context: How it is asked.
+            config: An applied `autoscaling/v1` Scale.
+            applied: Applies a configuration of the whole object to it.
+
+        Raises:
+            StatusError: It is refused.
+        """
+        path = self.scale_paths.get(target.resource.key, _SCALE_PATHS)[0]
+        blank: Json = {"metadata": {"name": target.name}}
+        wanted = scaled(blank, dig(config, "spec", "replicas") or 0, path)
+        return (yield from self._through_scale(target, context, lambda old: applied(old, wanted)))
+
+    def _through_scale(self, target: Target, context: Context, change: Change) -> Steps[Json]:
+        context.through = target.subresource
         whole = Target(target.resource, target.namespace, target.name)
-        made = yield from self.writer.update(whole, context, rescaled)
+        made = yield from self.writer.update(whole, context, change)
         return self._scale(target, made)
 
     def _scale(self, target: Target, obj: Json) -> Json:

@@ -19,7 +19,7 @@ from cafe_sim.apiserver.registry import Registry
 from cafe_sim.apiserver.resource import Resource
 from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookCaller, WebhookFailure, WebhookReply, finish
 from cafe_sim.apiserver.store import Commit, Store
-from cafe_sim.apiserver.tracking import FieldTracker
+from cafe_sim.apiserver.tracking import FieldTracker, NoTracker
 from cafe_sim.apiserver.values import merge
 from cafe_sim.apiserver.webhooks import WebhookAdmission
 from cafe_sim.apiserver.writing import check_kind
@@ -47,6 +47,8 @@ class ApiServer:
         ask: Asks webhooks where nothing can wait: for `dispatch` and for the cluster's own parts. Without it
             those parts are exempt from webhooks, and for `dispatch` each webhook counts as unreachable. The
             HTTP server asks over the network and doesn't need it.
+        tracks_fields: Whether writes keep `managedFields`: a third of a write's cost, which long simulations
+            can do without. Server-side apply needs them.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ApiServer:
         *,
         history: int = 10_000,
         ask: WebhookCaller | None = None,
+        tracks_fields: bool = True,
     ) -> None:
         self._ask = ask
         self.timeline = timeline
@@ -63,9 +66,9 @@ class ApiServer:
         self.store = Store(history)
         self.registry = Registry(builtin_resources())
         self.tracker = FieldTracker(self)
-        self.operations = Operations(
-            self.store, self, WebhookAdmission(BuiltinAdmission(self), self), self.tracker
-        )
+        admission = WebhookAdmission(BuiltinAdmission(self), self)
+        tracker = self.tracker if tracks_fields else NoTracker()
+        self.operations = Operations(self.store, self, admission, tracker)
         changes = Changes(self.store, self.operations, self.tracker)
         self.dispatcher = Dispatcher(self.store, self.registry, self.operations, changes, timeline)
         DefinitionController(self)

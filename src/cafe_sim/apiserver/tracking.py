@@ -116,7 +116,8 @@ class FieldTracker:
         entries = owners_of(base) if base is not None else {}
         if came is None and went is None:
             return list(entries.values()) or None
-        me = Owner(context.manager, "Update", target.resource.api_version, target.subresource)
+        door = context.through or target.subresource
+        me = Owner(context.manager, "Update", target.resource.api_version, door)
         return self.settled(entries, me, came, went)
 
     def settled(
@@ -165,6 +166,15 @@ class FieldTracker:
         old = {**folded[0], "manager": "ancient-changes", "fieldsV1": fields}
         old.pop("subresource", None)
         return [old, *rest]
+
+
+class NoTracker:
+    """Keeps none, for worlds in which nobody looks at them."""
+
+    def updated(self, target: Target, context: Context, asked: Json, old: Json | None) -> list[Json] | None:
+        """Return no entries."""
+        del target, context, asked, old
+        return None
 
 
 def with_entries(obj: Json, entries: list[Json] | None) -> Json:

@@ -134,11 +134,14 @@ class Writer:
     def _tracked(self, target: Target, context: Context, asked: Json, new: Json, old: Json) -> Json:
         """Return *new* with its managed fields; *old* itself if nothing else has changed."""
         stored = old["metadata"].get("managedFields")
-        if graft_object(old, with_meta(new, managedFields=stored)) is old and context.entries is None:
+        plain = graft_object(old, with_meta(new, managedFields=stored))
+        if plain is old and context.entries is None:
             return old
         entries = context.entries
         if entries is None:
             entries = self._tracker.updated(target, context, asked, old)
+        if not entries and not stored:
+            return plain
         return graft_object(old, with_meta(new, managedFields=entries or None))
 
     def _commit(self, resource: Resource, new: Json, old: Json) -> Json:

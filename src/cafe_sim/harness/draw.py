@@ -4,7 +4,10 @@ Each seed draws a subset of the faults and a rate of its own, so that some world
 nearly hopeless: one rate for all would find only the bugs of that rate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.catalogue import CATALOGUE
@@ -16,28 +19,38 @@ STEPS = (
     ("annotate", 1), ("set environment", 1), ("delete pod", 1), ("replace pod", 1),
 )  # fmt: skip
 """What release managers do after the first deployment, and how often."""
+USUAL = tuple(name for name, weight in STEPS for _ in range(weight))
 
 
-def draw_plan(seed: int, *, only_contract: bool = True, kinds: Sequence[str] = ()) -> Plan:
+def draw_plan(
+    seed: int,
+    *,
+    only_contract: bool = True,
+    kinds: Sequence[str] = (),
+    steps: Sequence[str] = (),
+    shape: Mapping[str, Any] | None = None,
+) -> Plan:
     """Return the plan of a seed.
 
     Args:
         seed: Any number.
         only_contract: Draw no faults beyond what Kubernetes and machines are known to do.
         kinds: Names of the faults to draw from; empty for all.
+        steps: Names of what people do, to draw from; empty for all, the likely ones more often.
+        shape: Parts of the shape that are not drawn.
     """
     chance = Chance(seed, "plan")
-    shape = _draw_shape(chance.stream("shape"))
-    steps = _draw_steps(chance.stream("steps"), shape)
-    length = sum(step.after for step in steps) + 60.0
-    pool = [k for k in CATALOGUE.values() if k.is_contract or not only_contract]
+    drawn = msgspec.structs.replace(_draw_shape(chance.stream("shape")), **(shape or {}))
+    story = _draw_steps(chance.stream("steps"), drawn, steps or USUAL)
+    length = sum(step.after for step in story) + 60.0
+    pool = [k for k in CATALOGUE.values() if k.is_usual and (k.is_contract or not only_contract)]
     if kinds:
         pool = [CATALOGUE[name] for name in kinds]
-    faults = _draw_faults(chance.stream("faults"), shape, pool, length)
+    faults = _draw_faults(chance.stream("faults"), drawn, pool, length)
     return Plan(
         seed=seed,
-        shape=shape,
-        steps=steps,
+        shape=drawn,
+        steps=story,
         faults=faults,
         disorder=chance.stream("disorder").one_of((0.0, 0.2, 0.5, 1.0)),
     )
@@ -53,7 +66,7 @@ def _draw_shape(chance: Chance) -> Shape:
         unavailable=chance.one_of((1, 1, 1, 2)),
         beta=chance.is_so(0.7),
         confirm=chance.is_so(0.5),
-        grace=chance.one_of((0, 0, 5, 20)),
+        grace=chance.one_of((0, 0, 10, 30)),
         dwell=chance.one_of((0, 0, 0, 10)),
         policy=chance.one_of(("InPlaceIfPossible", "InPlaceIfPossible", "InPlaceOnly", "Recreate")),
         candidates=chance.one_of((1, 2, 2, 3)),
@@ -61,19 +74,20 @@ def _draw_shape(chance: Chance) -> Shape:
         slowest=chance.one_of((2, 8, 60, 400)),
         history=chance.one_of((10_000, 10_000, 50)),
         mind=float(chance.one_of((1, 5, 30))),
+        silence=1800.0 if chance.is_so(1 / 16) else 330.0,
     )
 
 
-def _draw_steps(chance: Chance, shape: Shape) -> tuple[PlannedStep, ...]:
-    names = [name for name, weight in STEPS for _ in range(weight)]
+def _draw_steps(chance: Chance, shape: Shape, names: Sequence[str]) -> tuple[PlannedStep, ...]:
     steps = [PlannedStep(do="deploy")]
     for _ in range(chance.between(1, 5)):
         after = float(chance.one_of((2, 10, 30, 60, 120)))
-        steps.append(_draw_step(chance, chance.one_of(names), after, shape))
+        steps.append(draw_step(chance, chance.one_of(names), after, shape))
     return tuple(steps)
 
 
-def _draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
+def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
+    """Return a step with arguments of its kind."""
     args: dict[str, int] = {}
     if name == "scale":
         args = {"replicas": chance.between(1, 2 * shape.replicas)}

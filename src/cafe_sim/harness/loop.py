@@ -12,9 +12,11 @@ included. Each process sees its own clock, so that loops of fast and slow machin
 import asyncio
 import contextvars
 import heapq
+import sys
 import weakref
 from asyncio import events
 from collections.abc import Callable, Coroutine, Generator
+from types import FrameType
 from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 
 from cafe_sim.harness.chance import Chance
@@ -64,6 +66,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
     Args:
         chance: Draws the order; None is first in, first out.
         disorder: The share of draws that are not simply the oldest callback.
+        most_at_once: So many callbacks at one instant are a livelock.
 
     Attributes:
         steps: How many callbacks ran.
@@ -71,13 +74,19 @@ class SeededLoop(asyncio.AbstractEventLoop):
         order_until: From this step on, first in, first out: what shrinking a schedule varies.
     """
 
-    def __init__(self, chance: Chance | None = None, disorder: float = 0.5) -> None:
+    def __init__(
+        self,
+        chance: Chance | None = None,
+        disorder: float = 0.5,
+        most_at_once: int = MOST_STEPS_AT_ONCE,
+    ) -> None:
         self._now = 0.0
         self._ready: list[asyncio.Handle] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = 0
         self._chance = chance
         self._disorder = disorder
+        self._most_at_once = most_at_once
         self._tasks = 0
         self._is_closed = False
         self._made: weakref.WeakKeyDictionary[asyncio.Task[Any], Fiber | None] = weakref.WeakKeyDictionary()
@@ -183,7 +192,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
         while not awaited.done():
             if self._ready:
                 at_once += 1
-                if at_once > MOST_STEPS_AT_ONCE:
+                if at_once > self._most_at_once:
                     raise Livelock(f"{at_once} callbacks at {self._now:.3f} s; next: {self._ready[0]!r}")
                 self._run_one(self._take())
             elif not self._leap():
@@ -293,9 +302,27 @@ def _shut(coroutine: Any) -> None:  # noqa: ANN401 -- a coroutine or a generator
         return
 
 
+OURS = ("cafe.", "cafe_sim.")
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame runs the project's own code, which has ports for all that it may want."""
+    return str(frame.f_globals.get("__name__", "")).startswith(OURS)
+
+
+def place_of(frame: FrameType | None) -> str:
+    """Return file and line of the nearest code of our own that led to *frame*."""
+    while frame is not None and not is_ours(frame):
+        frame = frame.f_back
+    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
 def _fenced_off(name: str) -> Callable[..., None]:
     def refuse(*_: object, **__: object) -> None:
-        raise FenceBroken(f"loop.{name} was called in the simulated world: it reaches past the ports")
+        where = place_of(sys._getframe(1))  # noqa: SLF001 -- whose call it is
+        raise FenceBroken(
+            f"loop.{name} was called in the simulated world, at {where}: it reaches past the ports"
+        )
 
     return refuse
 

@@ -11,8 +11,9 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ from cafe_sim.apiserver.logs import LogStream
 from cafe_sim.apiserver.watching import Watch
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.loop import SeededLoop
-from cafe_sim.harness.processes import SimProcess
+from cafe_sim.harness.processes import EPOCH, SimProcess
 from cafe_sim.harness.streams import ApiReplica, OpenStream
 
 WORLD = contextvars.Context()
@@ -70,6 +71,7 @@ class Mishap:
         is_lost: No answer comes at all: the client waits until it gives up.
         is_known: With neither answer nor loss: whether the client knows that nothing was sent.
         delay: The request is under way so much longer.
+        late: The answer is under way so much longer.
         then: Called once the request was applied, or would have been.
     """
 
@@ -79,6 +81,7 @@ class Mishap:
     is_lost: bool = False
     is_known: bool = False
     delay: timedelta = timedelta()
+    late: timedelta = timedelta()
     then: Callable[[], None] | None = None
 
 
@@ -121,6 +124,7 @@ class Network:
         self._chance = chance
         self._travel = travel
         self._serial = 0
+        self._dated = (-1, "")
 
     def transport(self, process: SimProcess) -> "ProcessTransport":
         """Return the product's `Transport` for one process."""
@@ -152,6 +156,13 @@ class Network:
     def trip(self) -> timedelta:
         """Draw how long one way takes."""
         return self._chance.span(self._travel.least, self._travel.most)
+
+    def date(self) -> str:
+        """Return the servers' time as their answers tell it: cut to the second."""
+        second = int(self.loop.now)
+        if second != self._dated[0]:
+            self._dated = (second, format_datetime(EPOCH + timedelta(seconds=second), usegmt=True))
+        return self._dated[1]
 
     def apply(self, sent: Sent) -> Answer:
         """Have the server answer, in the name of the process."""
@@ -220,7 +231,7 @@ class ProcessTransport:
             return
         opened = self._network.open(sent, answer)
         try:
-            yield Stream(200, _JSON, opened.lines())
+            yield Stream(200, {**_JSON, "date": self._network.date()}, opened.lines())
         finally:
             self._network.close(opened)
 
@@ -246,14 +257,19 @@ class ProcessTransport:
 
         def arrive() -> None:
             answer = self._arrived(sent, befallen)
+            if isinstance(answer, Response):
+                answer = replace(answer, headers={**answer.headers, "date": network.date()})
             if answer is not None:
-                network.later(network.trip(), lambda: _settle(done, answer))
+                late = timedelta() if befallen is None else befallen.late
+                network.later(network.trip() + late, lambda: _settle(done, answer))
 
         extra = timedelta() if mishap is None else mishap.delay
         if (limit := deadline_of(sent.request)) is not None and extra > limit:
             mishap, extra = Mishap("deadline passes", answer=DEADLINE_PASSED), limit
         befallen = mishap
         network.later(network.trip() + extra, arrive)
+        if befallen is None:
+            return await done  # It comes soon: a timer would only cost.
         try:
             async with asyncio.timeout(sent.request.timeout.total_seconds()):
                 return await done
@@ -276,7 +292,7 @@ class ProcessTransport:
             mishap.then()
         if mishap.answer is not None or mishap.is_lost:
             return mishap.answer
-        if mishap.delay:
+        if mishap.delay or mishap.late:
             return answer
         return Unavailable(f"{mishap.name}: the connection was reset", is_outcome_known=False)
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MANAGER, OPERATOR = "release manager", "operator"
 BROKEN = ("web:missing", "web:crash", "web:unready")
 """Images that never serve: not to be pulled, ending at once, never ready."""
+AGAIN = "-again"
+SAME_CONTENT = {f"web:{number}{AGAIN}": f"web:{number}" for number in range(1, 20)}
+"""Tags of one content: what a build pipeline makes when nothing but the commit changed."""
 
 
 @dataclass
@@ -124,6 +127,10 @@ class Manager:
         self.wishes.releases += 1
         self.image(f"web:{self.wishes.releases}")
 
+    def _retag(self, _: dict[str, Any]) -> None:
+        """Release the same content under another tag."""
+        self.image(f"web:{self.wishes.releases}{'' if self.wishes.image.endswith(AGAIN) else AGAIN}")
+
     def _break(self, args: dict[str, Any]) -> None:
         self.image(BROKEN[args["which"]])
 
@@ -172,6 +179,7 @@ class Manager:
 ACTIONS: dict[str, Callable[[Manager, dict[str, Any]], None]] = {
     "deploy": Manager._deploy,  # noqa: SLF001 -- the table of its own methods
     "release": Manager._release,  # noqa: SLF001 -- as above
+    "retag": Manager._retag,  # noqa: SLF001 -- as above
     "break": Manager._break,  # noqa: SLF001 -- as above
     "go back": Manager._go_back,  # noqa: SLF001 -- as above
     "scale": Manager._scale,  # noqa: SLF001 -- as above

@@ -12,7 +12,7 @@ PLAN_VERSION = 1
 """Raised whenever an old plan would mean something else."""
 
 
-class PlannedFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedFault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One fault.
 
     Attributes:
@@ -20,15 +20,18 @@ class PlannedFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
         at: Seconds after the story's begin.
         lasts: Seconds; what it did is undone then.
         args: As the kind drew them.
+        number: Which stream of chance is its own; None for its place in the list. A fault that shrinking left
+            over keeps the stream that it had.
     """
 
     kind: str
     at: float
     lasts: float = 0.0
     args: dict[str, Any] = field(default_factory=dict)
+    number: int | None = None
 
 
-class PlannedStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedStep(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One thing that a person does.
 
     Attributes:
@@ -42,7 +45,7 @@ class PlannedStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
     args: dict[str, Any] = field(default_factory=dict)
 
 
-class Shape(Struct, frozen=True, kw_only=True):
+class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How large the world is, and the application in it.
 
     Attributes:
@@ -61,6 +64,8 @@ class Shape(Struct, frozen=True, kw_only=True):
         slowest: The longest that a request travels, in milliseconds.
         history: Commits of each kind that can be watched from.
         mind: Seconds that the operator takes to confirm.
+        silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
+            five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
 
     cells: int = 2
@@ -78,9 +83,10 @@ class Shape(Struct, frozen=True, kw_only=True):
     slowest: int = 8
     history: int = 10_000
     mind: float = 5.0
+    silence: float = 330.0
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole run.
 
     Attributes:

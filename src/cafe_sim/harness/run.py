@@ -1,6 +1,6 @@
 """One run: a plan goes in, a verdict comes out. Equal plans give equal verdicts, in every process.
 
-build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ──▶ half an hour of silence
+build ──▶ steps and faults ──▶ heal ──▶ all promises kept? ──▶ silence
                     every commit is judged all the time
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -30,10 +30,20 @@ from cafe_sim.harness.world import World
 
 PATIENCE: Final = 1800.0
 """Seconds after healing within which all promises must be kept."""
-SILENCE: Final = 1800.0
-"""Seconds for which nothing may happen then."""
+SETTLING: Final = 30.0
+"""Seconds without a write after which what was under way has come to rest, and silence is demanded."""
 GLANCE: Final = 5.0
 """Seconds between two looks at the promises."""
+
+
+class Guest(Protocol):
+    """Somebody who looks at a world from outside, without a part in what happens."""
+
+    def comes(self, world: World) -> None:
+        """Look at the world before anything happened."""
+
+    def leaves(self, world: World) -> None:
+        """Look at it in the end, before it is taken down."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -68,21 +78,30 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.violations[0].rule if self.violations else ""
 
 
-def run(plan: Plan, *, stops_early: bool = True) -> Verdict:
+def run(
+    plan: Plan, *, stops_early: bool = True, silence: float | None = None, guest: Guest | None = None
+) -> Verdict:
     """Carry out *plan*.
 
     Args:
         plan: What is to happen.
         stops_early: End as soon as a rule is broken.
+        silence: Seconds for which nothing may happen in the end; None for as long as the plan says.
+        guest: Is shown the world at both ends; may watch, and must not touch.
     """
     world = World(plan)
+    if guest is not None:
+        guest.comes(world)
     oracle = Oracle(world)
-    story = Story(world, oracle, stops_early=stops_early)
+    how_long = plan.shape.silence if silence is None else silence
+    story = Story(world, oracle, stops_early=stops_early, silence=how_long)
     with _collector_off(), recorded_logs(world), fenced():
         try:
             world.loop.run_until_complete(story.tell())
         except (Deadlock, Livelock) as error:
             oracle.broke(ENDS, f"{type(error).__name__}: {error}")
+        if guest is not None:
+            guest.leaves(world)
         world.stop()
     for bug in world.bugs:
         oracle.broke(NO_BUGS, bug)
@@ -113,10 +132,11 @@ def _collector_off() -> Iterator[None]:
 class Story:
     """Tells one world's story."""
 
-    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool) -> None:
+    def __init__(self, world: World, oracle: Oracle, *, stops_early: bool, silence: float) -> None:
         self._world = world
         self._oracle = oracle
         self._stops_early = stops_early
+        self._silence = silence
         self._manager = Manager(world, Wishes())
         self._operator = Operator(world)
         self._undo: list[Undo] = []
@@ -140,7 +160,8 @@ class Story:
         await self._wait(1.0)
         world.start_controllers()
         began = world.loop.now
-        for number, fault in enumerate(plan.faults):
+        for place, fault in enumerate(plan.faults):
+            number = place if fault.number is None else fault.number
             chance = Chance(plan.seed, f"fault {number} {fault.kind}")
             delay = timedelta(seconds=fault.at)
             world.network.later(delay, partial(self._begin, fault, chance))
@@ -180,9 +201,9 @@ class Story:
         if wishes.paused:
             self._manager.do("resume", {})
         deadline = world.loop.now + PATIENCE
-        while (amiss := self._amiss()) and not self._is_over:
+        while not self._is_over and not (self._is_settled and not self._amiss()):
             if world.loop.now > deadline:
-                for rule, how in amiss:
+                for rule, how in self._amiss() or [(QUIET, "writes never cease")]:
                     self._oracle.broke(rule, how)
                 return
             await self._wait(GLANCE)
@@ -190,15 +211,18 @@ class Story:
         await self._be_silent()
 
     async def _be_silent(self) -> None:
-        """Demand that nothing more is written, after what was under way has come to rest."""
+        """Demand that nothing more is written."""
         world = self._world
-        await self._wait(60.0)
         since = world.loop.now
-        await self._wait(SILENCE)
+        await self._wait(self._silence)
         if self._last_write > since:
             self._oracle.broke(QUIET, f"something was written at {self._last_write:.1f} s")
         for rule, how in self._amiss():
             self._oracle.broke(rule, f"later: {how}")
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._world.loop.now - self._last_write >= SETTLING
 
     def _amiss(self) -> list[tuple[str, str]]:
         found = ((promise.name, promise.test(self._world, self._manager.wishes)) for promise in LIVENESS)

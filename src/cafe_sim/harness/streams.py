@@ -15,8 +15,8 @@ from cafe_sim.harness.loop import SeededLoop
 if TYPE_CHECKING:
     from cafe_sim.harness.network import Network, Sent
 
-Edit = Callable[[bytes], list[bytes]]
-"""What a broken watch cache makes of one line."""
+Edit = Callable[[int, bytes], list[bytes]]
+"""What a broken watch cache makes of one line of the stream of that number."""
 
 
 USUAL_LAG = timedelta(milliseconds=2)
@@ -105,7 +105,7 @@ class OpenStream:
             return
         loop, lag = self._network.loop, self.replica.lag.total_seconds()
         for line in self._source.take():
-            edited = [line] if self.replica.edit is None else self.replica.edit(line)
+            edited = [line] if self.replica.edit is None else self.replica.edit(self.number, line)
             self._held.extend((loop.now + lag, each) for each in edited)
         if self._source.is_over and not self._held:
             self._wake()

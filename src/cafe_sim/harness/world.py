@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 
 from cafe.api.crd import DECLARATIONS, crd_of
 from cafe.api.names import CONTROLLER_NAMESPACE
@@ -17,6 +18,7 @@ from cafe_sim.harness.lane import Lane
 from cafe_sim.harness.loop import SeededLoop
 from cafe_sim.harness.names import APP, APPS, DEFINITIONS, PODS, SPACE
 from cafe_sim.harness.network import Network, Travel
+from cafe_sim.harness.people import SAME_CONTENT
 from cafe_sim.harness.plan import Plan
 from cafe_sim.harness.processes import WorldClock
 from cafe_sim.kubelet.host import Timing
@@ -27,12 +29,27 @@ Watcher = Callable[[str, Commit, str], None]
 """Told of each commit: the resource, the commit, and whose it is (empty for the cluster's own parts)."""
 
 
+REGISTRY = Registry(aliases=SAME_CONTENT)
+"""Where all nodes pull from while it can be reached."""
+
+
+@cache
+def _definitions() -> tuple[Json, ...]:
+    """Return the definitions of our kinds, made once for all worlds: objects are shared and never changed."""
+    return tuple(crd_of(declaration) for declaration in DECLARATIONS)
+
+
 class Nodes:
     """What faults do to all kubelets at once."""
 
     def __init__(self, timing: Timing) -> None:
         self.kubelets: dict[str, Kubelet] = {}
         self._timing = timing
+
+    @property
+    def registry(self) -> Registry:
+        """Return where they pull from."""
+        return next(iter(self.kubelets.values())).images.registry
 
     def set_registry(self, registry: Registry) -> None:
         """Have them pull from somewhere else."""
@@ -71,11 +88,13 @@ class World:
         self.bugs: list[str] = []
         lane, shape = Lane(self.loop), plan.shape
         entropy = SeededEntropy(self.chance.stream("cluster"))
-        self.server = ApiServer(lane, entropy, history=shape.history, ask=self._ask)
+        self.server = ApiServer(lane, entropy, history=shape.history, ask=self._ask, tracks_fields=False)
         travel = Travel(most=timedelta(milliseconds=shape.slowest))
         self.network = Network(self.loop, self.server, self.chance.stream("network"), shape.servers, travel)
         timing = Timing()
-        self.cluster = SimCluster(self.server, lane, entropy, ClusterOptions(timing=timing, has_events=False))
+        self.cluster = SimCluster(
+            self.server, lane, entropy, ClusterOptions(REGISTRY, timing, has_events=False)
+        )
         self.nodes = Nodes(timing)
         self.nodes.kubelets = self.cluster.kubelets
         self.cells = {f"cell-{letter}": f"zone-{letter}" for letter in "abcdefgh"[: shape.cells]}
@@ -87,8 +106,8 @@ class World:
         self.cluster.build_cells(self.cells, self.plan.shape.nodes)
         self.cluster.start()
         self.server.create("namespaces", "", {"metadata": {"name": CONTROLLER_NAMESPACE}})
-        for declaration in DECLARATIONS:
-            self.server.create(DEFINITIONS, "", crd_of(declaration))
+        for definition in _definitions():
+            self.server.create(DEFINITIONS, "", definition)
 
     def start_controllers(self) -> None:
         """Switch all candidates on."""
@@ -134,6 +153,15 @@ class World:
     def leader(self) -> Candidate | None:
         """Return a candidate that leads, as far as it knows itself."""
         return next((c for c in self.candidates if c.is_leading), None)
+
+    def started_last(self, uid: str) -> str:
+        """Return the image of the container that was started last for a pod; empty if none was."""
+        for kubelet in self.cluster.kubelets.values():
+            sandbox = kubelet.runtime.sandboxes.get(uid)
+            made = [c[-1] for c in sandbox.containers.values() if c] if sandbox is not None else []
+            if made:
+                return made[0].image
+        return ""
 
     # Acting
 

@@ -11,7 +11,7 @@ from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.cli.main import run
 from cafe.cli.ports import Sighting
 from cafe.kernel import SystemClock
-from tests.unit.cli.world import SmallCluster, SmallPlatform, SmallWiring, releasing, revisions
+from tests.unit.cli.world import SmallCluster, SmallPlatform, SmallWiring, an_event, releasing, revisions
 
 MOMENT = timedelta(seconds=0.4)
 
@@ -24,6 +24,9 @@ def taking(document: dict[str, Any]) -> None:
 
 def scene(name: str) -> SmallCluster:
     cluster = SmallCluster(releasing(), *revisions())
+    if name == "eventful":
+        for minute in range(8):
+            cluster.store(an_event("GroupOpened", f"the event of minute {minute}", minute))
     if name == "completing":
         cluster.script = [MOMENT, Sighting(releasing(group=2, done=5, phase="Complete"))]
     if name == "confirming":

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cafe.kernel import Conflict, Refusal
+from cafe.api.names import API_VERSION
+from cafe.cli.ports import Document
+from cafe.kernel import Conflict, Refusal, Unavailable
 from tests.unit.cli.conftest import Cafe
 from tests.unit.cli.world import SmallCluster
 
@@ -132,6 +134,65 @@ def test_an_object_that_the_server_refuses_stops_all_before_the_first_write(
     assert "(Service/web)" in result.err
     assert "Invalid value" in result.err
     assert cluster.writes == []
+
+
+class MovingCluster(SmallCluster):
+    """Takes a dry run, and has another opinion of one object when it comes to it."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__()
+        self.late = (name, error)
+
+    async def apply(self, document: Document, *, dry_run: bool = False, force: bool = False) -> Document:
+        name, error = self.late
+        if not dry_run and document["metadata"]["name"] == name:
+            raise error
+        return await super().apply(document, dry_run=dry_run, force=force)
+
+
+THREE = f"{GOOD}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: late}}\n"
+
+
+def test_when_the_server_changes_its_mind_halfway_what_stands_is_named(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = MovingCluster("late", Refusal("Forbidden", "exceeded quota"))
+    file = manifest(tmp_path, THREE)
+    result = cafe(cluster, "import", "-f", file)
+    assert result.code == 5
+    what, why, do = result.err.splitlines()
+    assert f"Document 3 of {file}, line {START} (ConfigMap/late) is refused" in what
+    assert what.endswith("these before it were applied and stay: Service/web, CafeDeployment/web.")
+    assert "nothing was applied" not in what
+    assert "exceeded quota" in why
+    assert "repeating applies the same objects again" in do
+
+
+def test_an_answer_that_never_came_is_not_called_a_refusal(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = MovingCluster("web", Unavailable("connection reset", is_outcome_known=False))
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, GOOD))
+    assert result.code == 1
+    assert "may have been applied or not; nothing before it was applied." in result.err
+    assert "UnknownOutcome" in result.err
+
+
+def test_progress_is_for_those_who_watch(cafe: Cafe, tmp_path: Path) -> None:
+    result = cafe(SmallCluster(), "import", "-f", manifest(tmp_path, GOOD))
+    assert result.code == 0
+    assert "[1/2]" not in result.err
+
+
+def test_a_document_that_is_a_cafedeployment_already_is_applied_and_so_judged_by_the_server(
+    cafe: Cafe, tmp_path: Path
+) -> None:
+    text = (
+        f"apiVersion: {API_VERSION}\nkind: CafeDeployment\nmetadata: {{name: own}}\nspec: {{replicas: 1}}\n"
+    )
+    cluster = SmallCluster()
+    assert cafe(cluster, "import", "-f", manifest(tmp_path, f"{GOOD}---\n{text}")).code == 0
+    assert cluster.at("CafeDeployment", "own")["spec"] == {"replicas": 1}
+    refusing = SmallCluster()
+    refusing.refused["own"] = Refusal("Invalid", "batchSize must be at least 1")
+    assert cafe(refusing, "import", "-f", manifest(tmp_path, f"{GOOD}---\n{text}")).code == 1
+    assert refusing.writes == []
 
 
 def test_fields_of_another_manager_are_a_conflict_with_the_way_out(cafe: Cafe, tmp_path: Path) -> None:

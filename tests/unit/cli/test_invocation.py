@@ -11,7 +11,7 @@ from cafe.cli.errors import Exit, Problem, lines_of, problem_of
 from cafe.cli.main import completions
 from cafe.cli.ports import UpState
 from cafe.cli.terminal import wants_colour
-from cafe.cli.upstate import held, running, write_state
+from cafe.cli.upstate import STATE_FILE, held, running, write_state
 from cafe.kernel import Conflict, Refusal, Unavailable
 from tests.unit.cli.conftest import Cafe
 from tests.unit.cli.world import NAME, SmallCluster, SmallWiring, releasing
@@ -22,6 +22,22 @@ def whereabouts(cafe: Cafe, *arguments: str) -> tuple[str, list[str], str]:
     assert cafe(wiring, *arguments).code == 0
     asked = wiring.asked[0]
     return asked.source, [str(path) for path in asked.paths], asked.context
+
+
+@pytest.mark.parametrize("option", [[], ["--background"]])
+def test_up_names_a_missing_kubeconfig_even_while_another_one_runs(
+    cafe: Cafe, tmp_path: Path, option: list[str]
+) -> None:
+    home = tmp_path / "cafe"
+    with held(home):
+        write_state(home / STATE_FILE, UpState(pid=1, kubeconfig="/k", ready=True))
+        result = cafe(SmallCluster(), "up", "--kubeconfig", "/nonexistent", *option)
+    assert result.code == 1
+    assert result.err.splitlines() == [
+        "error: The kubeconfig /nonexistent does not exist.",
+        "why: There is no such file; --kubeconfig names it (KubeconfigMissing)",
+        "do: Name another with --kubeconfig or KUBECONFIG, or run `cafe up` for an embedded cluster.",
+    ]
 
 
 def test_the_kubeconfig_is_looked_for_in_four_places_in_order(

@@ -12,6 +12,7 @@ from cafe.cli.messages import Catalogue
 from cafe.cli.views.drawing import Pen, draw_matrix, spell_matrix
 from cafe.cli.views.matrix import Look, matrix_of, preview_matrix
 from cafe.cli.views.picture import app_of
+from cafe.cli.views.tables import narrowed, table
 from cafe.workloads.domain.groups import UnitSize, make_plan
 from tests.unit.cli.world import canonical_plan, releasing
 
@@ -24,6 +25,19 @@ def drawn(document: dict[str, object], pen: Pen, sick: dict[str, str] | None = N
     matrix = matrix_of(app_of(document), sick)
     assert matrix is not None
     return "\n".join(line.plain.rstrip() for line in draw_matrix(matrix, pen, "Cell")) + "\n"
+
+
+def test_a_table_is_narrowed_where_it_may_be_and_names_keep_both_ends() -> None:
+    heads = ["NAME", "IMAGES", "WHY"]
+    rows = [["app", "examples-bookinfo-productpage-v1:1.20.2", "because it was asked for by a person"]]
+    (row,) = narrowed(heads, rows, (1, 2), Pen(ENGLISH, width=50))
+    assert cell_len(table(heads, [row])[1]) == 50
+    assert row[0] == "app"
+    assert row[1].startswith("examples-")
+    assert row[1].endswith("1.20.2")
+    assert row[2].startswith("because it")
+    assert narrowed(heads, rows, (1, 2), Pen(ENGLISH, width=20)) == rows
+    assert narrowed(heads, [], (1,), Pen(ENGLISH)) == []
 
 
 def long_release() -> dict[str, object]:

@@ -75,6 +75,29 @@ async def test_lists_give_each_item_its_type() -> None:
     assert ("labelSelector", "a=b") in transport.sent[0].query
 
 
+async def test_it_is_the_namespace_that_is_missing_if_the_server_says_so() -> None:
+    found = {"resources": [{"name": "services", "kind": "Service", "namespaced": True}]}
+    said = 'namespaces "shop" not found'
+    transport = Scripted(lambda r: ok(found) if r.method == "GET" else status(404, "NotFound", said))
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}
+    with pytest.raises(Problem) as caught:
+        await remote(transport).apply(service, dry_run=True)
+    assert (caught.value.code, caught.value.what) == ("NoNamespace", "There is no namespace shop.")
+    assert caught.value.do == "kubectl create namespace shop"
+
+
+async def test_a_dry_run_that_fails_had_no_effect_whatever_went_wrong() -> None:
+    found = {"resources": [{"name": "services", "kind": "Service", "namespaced": True}]}
+    transport = Scripted(lambda r: ok(found) if r.method == "GET" else status(500, "InternalError"))
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}
+    with pytest.raises(Unavailable) as dry:
+        await remote(transport).apply(service, dry_run=True)
+    assert dry.value.is_outcome_known
+    with pytest.raises(Unavailable) as wet:
+        await remote(transport).apply(service)
+    assert not wet.value.is_outcome_known
+
+
 async def test_apply_asks_the_server_how_a_kind_is_addressed_and_asks_once() -> None:
     found = {
         "resources": [

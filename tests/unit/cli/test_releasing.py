@@ -184,6 +184,15 @@ def test_get_looks_as_it_was_approved(cafe: Cafe) -> None:
     assert "\x1b" not in result.out
 
 
+def test_events_of_one_second_are_told_in_the_order_of_their_writes(cafe: Cafe) -> None:
+    opened, confirmed = an_event("GroupOpened", "group 1", 56), an_event("GroupConfirmed", "Beta", 56)
+    confirmed["metadata"]["name"] = "another"
+    cluster = SmallCluster(releasing(), opened, confirmed)
+    cluster.store(opened)
+    lines = cafe(cluster, "app", "get", NAME).out.splitlines()
+    assert [line.split()[1] for line in lines[-2:]] == ["GroupConfirmed", "GroupOpened"]
+
+
 def test_structured_output_is_the_api_s_own_object(cafe: Cafe) -> None:
     cluster = SmallCluster(releasing(), *revisions())
     assert json.loads(cafe(cluster, "app", "get", NAME, "-o", "json").out) == cluster.at(

@@ -13,6 +13,8 @@ from tests.unit.cli.world import NAME, SmallCluster, an_app, releasing
 UPDATING = releasing(phase="Progressing", done=0)
 WAITING = releasing()
 PAUSED = releasing(phase="Paused", done=0)
+IMPOSSIBLE = releasing(phase="Progressing", done=0, reason="InPlaceImpossible")
+SICK = releasing(phase="Progressing", done=0, reason="BudgetSpent")
 COMPLETE = releasing(group=2, done=5, phase="Complete")
 REFUSED = an_app(phase="Refused", waiting={"reason": "PinsShort", "message": "Every unit is pinned."})
 
@@ -32,6 +34,8 @@ def following(*documents: dict[str, Any]) -> SmallCluster:
         ((UPDATING, WAITING), "complete", 8),
         ((UPDATING, PAUSED), "complete", 8),
         ((UPDATING, REFUSED), "complete", 7),
+        ((UPDATING, IMPOSSIBLE), "complete", 8),
+        ((SICK, COMPLETE), "complete", 0),
         ((UPDATING, WAITING), "confirm", 0),
         ((UPDATING, PAUSED), "paused", 0),
         ((UPDATING, COMPLETE), "confirm", 7),

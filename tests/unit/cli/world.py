@@ -21,6 +21,7 @@ from cafe.cli.ports import Document, Place, Resource, Sighting, Tell, UpOptions,
 from cafe.cli.upstate import write_state
 from cafe.kernel import Clock, Conflict, ObjectKey, Unavailable
 from cafe.processes.commandline import RealImporter, RealPlanner
+from cafe.processes.reaching import find_access
 from cafe.workloads.domain.groups import UnitSize, make_plan
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -184,6 +185,9 @@ class SmallWiring:
         self.importer = RealImporter()
         self.platform = platform or SmallPlatform()
         self.asked: list[Whereabouts] = []
+
+    def check(self, whereabouts: Whereabouts) -> None:
+        find_access(whereabouts, self.clock)
 
     @asynccontextmanager
     async def connect(self, whereabouts: Whereabouts) -> AsyncIterator[SmallCluster]:

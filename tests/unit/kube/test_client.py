@@ -97,6 +97,16 @@ async def test_a_patch_says_which_kind_it_is() -> None:
 
 
 @in_virtual_time
+async def test_a_question_about_an_object_goes_to_its_subresource() -> None:
+    api = ScriptedApi()
+    api.faults.append(lambda _: Response(201, b'{"status":{"token":"t"}}'))
+    answer = await client_of(api).post(PODS, KEY, "token", {"spec": {"audiences": ["a"]}})
+    assert answer == {"status": {"token": "t"}}
+    (request,) = api.requests
+    assert (request.method, request.path) == ("POST", f"{PATH}/token")
+
+
+@in_virtual_time
 async def test_a_read_is_tried_again_when_there_was_no_answer() -> None:
     api = ScriptedApi()
     api.put(PATH, pod("a"))
@@ -140,6 +150,17 @@ async def test_a_busy_server_is_given_the_time_it_asks_for() -> None:
     clock = LoopClock()
     await Client(api, clock, SeededEntropy()).create(PODS, "default", pod("a"))
     assert timedelta(seconds=7) <= clock.monotonic() <= timedelta(seconds=7 * 1.25 + 0.1)
+
+
+@in_virtual_time
+async def test_a_patch_that_tells_the_time_is_not_sent_again_later() -> None:
+    api = ScriptedApi()
+    api.faults.append(Failing(1, Response(429, b"", {"retry-after": "2"})))
+    clock = LoopClock()
+    patch = MergePatch({"metadata": {"annotations": {"since": "12:00"}}})
+    with pytest.raises(TooManyRequests):
+        await Client(api, clock, SeededEntropy()).patch(PODS, KEY, patch, may_retry=False)
+    assert clock.monotonic() < timedelta(seconds=1)
 
 
 @in_virtual_time

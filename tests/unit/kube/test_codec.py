@@ -1,8 +1,8 @@
 """Documents as the API writes them become clean models."""
 
 import json
+import sys
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,9 +84,18 @@ def test_an_empty_list_may_have_null_items() -> None:
 
 
 def test_a_held_object_does_not_pin_the_body_it_came_from() -> None:
-    body = json.dumps({"metadata": {}, "items": [pod("a")]}).encode()
-    page, _ = CODEC.read_page(body)
-    assert not any(isinstance(value, msgspec.Raw) for value in msgspec.structs.astuple(page.items[0]))
+    broken = pod("b")
+    broken["status"]["phase"] = 7
+    for items in ([pod("a")], [pod("a"), broken]):
+        body = json.dumps({"metadata": {}, "items": items}).encode()
+        before = sys.getrefcount(body)
+        page, _ = CODEC.read_page(body)
+        assert page.items[0].metadata.name == "a"
+        assert sys.getrefcount(body) == before
+    for line in (event_line("ADDED", pod("a")), b" " + event_line("ADDED", pod("a")), bookmark_line("17")):
+        before = sys.getrefcount(line)
+        event = read_event(CODEC, line)
+        assert sys.getrefcount(line) == before, event
 
 
 def test_timestamps_come_in_seconds_and_microseconds() -> None:

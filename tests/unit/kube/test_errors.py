@@ -40,6 +40,15 @@ def test_a_status_is_the_error_that_says_the_same(
     assert (error.status, error.reason, str(error)) == (code, reason, "It is so")
 
 
+def test_a_document_that_does_not_fit_its_schema_is_refused_though_the_server_calls_it_its_own_fault() -> (
+    None
+):
+    said = "failed to create typed patch object (default/x; v1, Kind=ConfigMap): .data: expected map, got 17"
+    error = errors.error_of_response(status(500, "", said), NOW)
+    assert isinstance(error, Refusal)
+    assert not isinstance(error, Unavailable)
+
+
 def test_causes_name_the_field() -> None:
     causes = [{"reason": "FieldValueInvalid", "message": "must be positive", "field": "spec.replicas"}]
     error = errors.error_of_response(status(422, "Invalid", causes=causes), NOW)

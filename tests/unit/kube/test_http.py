@@ -160,6 +160,35 @@ async def test_a_stream_outlives_the_timeout_of_its_beginning() -> None:
             assert await anext(stream.lines) == b"last"
 
 
+async def test_a_short_patience_is_not_inherited_by_the_next_request_on_the_connection() -> None:
+    connections: set[object] = set()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        connections.add(request.transport)
+        if request.path == "/slow":
+            late = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.15, late.set)
+            await late.wait()
+        return web.Response(text="ok")
+
+    async with serving(handler) as transport:
+        await transport.send(Request("GET", "/quick", timeout=timedelta(milliseconds=100)))
+        assert (await transport.send(Request("GET", "/slow"))).body == b"ok"
+    assert len(connections) == 1
+
+
+async def test_a_redirect_is_an_answer_and_carries_our_token_nowhere() -> None:
+    paths: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        paths.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async with serving(handler) as transport:
+        assert (await transport.send(Request("GET", "/"))).status == 307
+    assert paths == ["/"]
+
+
 @pytest.mark.parametrize("use_gzip", [True, False])
 async def test_compression_is_asked_for_only_if_wanted(*, use_gzip: bool) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:

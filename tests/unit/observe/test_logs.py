@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from cafe.observe.logs import configure_logs
+from cafe.observe.logs import configure_logs, configure_logs_of_a_command
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,26 @@ def test_a_line_is_json_with_time_level_and_what_was_said() -> None:
     told = json.loads(line)
     assert (told["event"], told["level"], told["group"]) == ("group.done", "info", 2)
     assert told["timestamp"].endswith("Z")
+
+
+class Screen(io.StringIO):
+    """A stream that somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_who_watches_a_command_is_spared_what_went_well() -> None:
+    written = {}
+    for stream in (Screen(), io.StringIO()):
+        configure_logs_of_a_command(stream)
+        log = structlog.get_logger("test")
+        log.info("leadership.gained")
+        log.warning("leadership.lost")
+        written[stream.isatty()] = stream.getvalue()
+    assert "leadership.gained" not in written[True]
+    assert "leadership.gained" in written[False]
+    assert all("leadership.lost" in text for text in written.values())
 
 
 def test_a_bug_comes_with_its_traceback_in_one_line() -> None:

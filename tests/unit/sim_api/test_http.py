@@ -62,6 +62,17 @@ async def test_a_wrong_token_is_unauthorized(address: Address, tmp_path: Path) -
     assert (answer.status, json.loads(answer.body)["reason"]) == (401, "Unauthorized")
 
 
+async def test_a_wish_for_aggregated_discovery_is_answered_with_the_plain_one(
+    address: Address, tmp_path: Path
+) -> None:
+    wish = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    transport = await _transport(address, tmp_path / "config")
+    for path, kind in (("/api", "APIVersions"), ("/apis", "APIGroupList")):
+        answer = await transport.send(Request("GET", path, accept=wish))
+        assert (answer.status, json.loads(answer.body)["kind"]) == (200, kind)
+    await transport.close()
+
+
 async def test_a_client_that_goes_frees_its_watch(
     server: ApiServer, address: Address, tmp_path: Path
 ) -> None:

@@ -141,7 +141,7 @@ def test_a_unit_that_lacks_pods_says_why() -> None:
     assert (unit.reason, unit.message) == ("Updating", "On its way")
     waiting = decided(world).status.waiting
     assert waiting is not None
-    assert waiting.message == "a: On its way; b: On its way"
+    assert waiting.message == "a, b: On its way"
 
 
 def test_no_count_drops_to_nothing_while_a_set_takes_over_its_partition() -> None:

@@ -377,6 +377,18 @@ def test_many_sick_pods_are_told_in_one_short_line() -> None:
     assert message.endswith("and 7 more are not available yet")
 
 
+def test_a_pod_on_its_way_says_how_far_it_is() -> None:
+    def told(one: PodFact, dwell: Dwell = DWELL) -> str:
+        return update(goal(1, 1), [one], rules(grace=60), dwell).message
+
+    assert told(withheld("a")) == "a (out of traffic, in its grace period) is not available yet"
+    assert told(changing("a")) == "a (being updated) is not available yet"
+    fresh = pod("a", NEW, ready_since=NOW)
+    assert told(fresh, Dwell(NOW, timedelta(seconds=9))) == (
+        "a (ready, but not for minReadySeconds) is not available yet"
+    )
+
+
 def test_a_pod_that_must_still_dwell_says_when_to_look_again() -> None:
     dwell = Dwell(NOW, timedelta(seconds=60))
     progress = update(goal(1, 1), [pod("a", NEW, ready_since=NOW - timedelta(seconds=45))], dwell=dwell)

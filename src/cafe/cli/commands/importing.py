@@ -8,7 +8,7 @@ import click
 from cafe.cli.commands.releasing import strategy_of
 from cafe.cli.errors import Exit, Problem, problem_of
 from cafe.cli.lazy import Command, Option
-from cafe.cli.manifests import broken, read_manifest
+from cafe.cli.manifests import read_manifest
 from cafe.cli.output import output_option, structured
 from cafe.cli.ports import Cluster, Imported, ImportOptions
 from cafe.cli.resources import DEPLOYMENTS
@@ -101,7 +101,7 @@ def _report(session: Session, found: Sequence[Imported]) -> None:
         [
             f"{i.kind}/{i.name}",
             words.word(i.outcome),
-            f"CafeDeployment/{i.document['metadata']['name']}"
+            str(i.document["kind"])
             if i.outcome == "Converted" and i.document
             else words("import.as_is")
             if i.document
@@ -144,23 +144,35 @@ async def _apply(
         try:
             await cluster.apply(item.document or {}, force=force)
         except (CafeError, Problem) as error:
-            problem = _refused(item, error)
-            problem.why += f". {done} of {len(wanted)} objects were applied before; repeating is safe"
-            raise problem from error
-        session.terminal.tell(f"[{done + 1}/{len(wanted)}] {item.kind}/{item.name}")
+            raise _refused(item, error, wanted[:done]) from error
+        session.terminal.progress(f"[{done + 1}/{len(wanted)}] {_name(item)}")
     session.terminal.say("import.done", count=len(wanted), program=session.program)
     await _warn_of_twins(session, cluster, wanted)
 
 
-def _refused(item: Imported, error: Exception) -> Problem:
+def _name(item: Imported) -> str:
+    kind = (item.document or {}).get("kind", item.kind)
+    return f"{kind}/{item.name}"
+
+
+def _refused(item: Imported, error: Exception, standing: Sequence[Imported] = ()) -> Problem:
+    """Return the problem of an object that the server did not take; *standing* were applied before it."""
     known = problem_of(error) or Problem(Exit.FAILURE, type(error).__name__, str(error))
+    is_unknown = known.code == "UnknownOutcome"
+    happened = "may have been applied or not" if is_unknown else "is refused"
+    stands = "nothing before it was applied" if is_unknown else "nothing was applied"
+    if standing:
+        stands = f"these before it were applied and stay: {', '.join(map(_name, standing))}"
+    where = f"Document {item.number} of {item.source}, line {item.line} ({_name(item)})"
+    what = f"{where} {happened}; {stands}."
+    why = ". ".join(part.rstrip(".") for part in (known.what, known.why) if part)
     is_api_no = isinstance(error, Refusal) and known.exit is Exit.FAILURE
-    problem = broken(f"the manifest ({item.kind}/{item.name})", item.number, item.line, "")
-    why = " ".join(part for part in (known.what, known.why) if part).rstrip(".")
     do = "Correct it and repeat." if is_api_no else known.do
     if known.exit is Exit.CONFLICT:
         do = "Repeat with --force-conflicts to take these fields over."
-    return Problem(known.exit, known.code, problem.what.replace("is broken", "is refused"), why, do)
+    if standing or is_unknown:
+        do = f"{do.rstrip('.')}; repeating applies the same objects again and harms nothing."
+    return Problem(known.exit, known.code, what, why, do)
 
 
 async def _warn_of_twins(session: Session, cluster: Cluster, wanted: Sequence[Imported]) -> None:

@@ -14,7 +14,10 @@ from cafe.cli.session import Session
 from cafe.cli.views.appview import Caller, draw_app, why
 from cafe.cli.views.drawing import pen_of
 from cafe.cli.views.picture import Picture, Revision, app_of, images_of, load_app, load_revisions, surround
-from cafe.cli.views.tables import age, table
+from cafe.cli.views.tables import age, narrowed, table
+
+HISTORY_LOOSE = (2, 3, 5)
+"""Columns of the history that may be cut at a terminal: images, where it runs, cause."""
 
 
 def caller_of(session: Session, cluster: Cluster, namespace: str) -> Caller:
@@ -117,6 +120,8 @@ def history(session: Session, name: str, output: str | None, *, no_headers: bool
         rows = [_history_row(picture, r, is_wide=output == "wide") for r in revisions]
         heads = ["revision", "hash", "images", "where", "age", "cause"]
         words = [session.terminal.words(f"history.{head}") for head in heads]
+        if session.terminal.is_tty and output is None:
+            rows = narrowed(words, rows, HISTORY_LOOSE, pen_of(session.terminal))
         for line in table(words, rows, has_heads=not no_headers):
             session.terminal.write(line)
         return Exit.MET

@@ -31,14 +31,15 @@ LOG_LINES = 15
 @click.pass_obj
 def up(session: Session, /, *, background: bool, timeout: int, **asked: Any) -> int:  # noqa: ANN401 -- the options
     """Bring the platform up."""
+    # Before anything else: whether another one runs or not, a wrong name is what the user has to mend.
+    kubeconfig = _real_kubeconfig(session)
     if background:
         return asyncio.run(_detach(session, timedelta(seconds=timeout)))
     with held(session.home) as state_file:
-        named = session.option("kubeconfig")
         options = UpOptions(
             home=session.home,
             state_file=state_file,
-            kubeconfig=_real_kubeconfig(session, named),
+            kubeconfig=kubeconfig,
             context=session.option("context"),
             namespace=session.namespace,
             cells=tuple(cell for cell in asked["cells"].split(",") if cell),
@@ -50,14 +51,19 @@ def up(session: Session, /, *, background: bool, timeout: int, **asked: Any) -> 
     return Exit.MET
 
 
-def _real_kubeconfig(session: Session, named: str) -> Path | None:
+def _real_kubeconfig(session: Session) -> Path | None:
     """Return the real cluster's kubeconfig; None for the embedded cluster.
 
     With --context alone, the kubeconfig is the one that kubectl would use.
+
+    Raises:
+        cafe.kernel.Refusal: It is missing or can't be used.
     """
-    if named:
-        return Path(named).expanduser()
-    return session.whereabouts().paths[0] if session.option("context") else None
+    if not (session.option("kubeconfig") or session.option("context")):
+        return None
+    whereabouts = session.whereabouts()
+    session.wiring.check(whereabouts)
+    return whereabouts.paths[0]
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:

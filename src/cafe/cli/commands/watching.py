@@ -1,12 +1,14 @@
 """`cafe app watch|wait`: following a release until it ends or needs a person."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from rich.text import Text
 
 from cafe.cli.commands.reading import caller_of
 from cafe.cli.errors import Exit, Problem
@@ -17,10 +19,13 @@ from cafe.cli.ports import Cluster
 from cafe.cli.resources import APPS
 from cafe.cli.session import Session
 from cafe.cli.verdicts import GOALS, verdict
-from cafe.cli.views.appview import draw_app, what_to_do, why
-from cafe.cli.views.picture import app_of
+from cafe.cli.views.appview import EVENTS_SHOWN, Caller, draw_app, what_to_do, why
+from cafe.cli.views.picture import Picture, app_of
 from cafe.cli.views.story import stamp, tell
 from cafe.kernel import ObjectKey
+
+if TYPE_CHECKING:
+    from cafe.cli.live import Screen
 
 HEARTBEAT = timedelta(minutes=1)
 AGES = timedelta(seconds=1)
@@ -157,6 +162,15 @@ class Watcher:
                     return end
         return Exit.FAILURE
 
+    def _frame(self, screen: "Screen", picture: Picture, caller: Caller) -> Sequence[Text]:
+        """Draw the application with as many of its newest events as the screen has room for."""
+        lines: Sequence[Text] = ()
+        for count in range(EVENTS_SHOWN, -1, -1):
+            lines = draw_app(picture, self._terminal, caller, screen.width, events_shown=count)
+            if screen.has_room_for(lines):
+                break
+        return lines
+
     async def paint(self, cluster: Cluster, key: ObjectKey) -> int:
         """Repaint the screen at each change until the release ends or the user leaves."""
         from cafe.cli.live import Screen  # noqa: PLC0415 -- termios and rich.live, for terminals only
@@ -172,10 +186,7 @@ class Watcher:
                     app = picture.app
                     end = None if picture.problem else verdict(app, "complete")
                     hint = "watch.hint_wait" if what_to_do(picture, caller) else "watch.hint"
-                    screen.paint(
-                        draw_app(picture, self._terminal, caller, screen.width),
-                        footer=self._terminal.words(hint),
-                    )
+                    screen.paint(self._frame(screen, picture, caller), footer=self._terminal.words(hint))
                     if self._end(end) is not None:
                         break
                     await self._clock.sleep(REPAINT)

@@ -94,8 +94,15 @@ def is_stuck(picture: Picture) -> bool:
     return bool(picture.sick) and picture.app.status.phase not in {"Complete", ""}
 
 
-def draw_app(picture: Picture, terminal: Terminal, caller: Caller, width: int | None = None) -> list[Text]:
-    """Return the lines of the whole screen."""
+def draw_app(
+    picture: Picture,
+    terminal: Terminal,
+    caller: Caller,
+    width: int | None = None,
+    *,
+    events_shown: int = EVENTS_SHOWN,
+) -> list[Text]:
+    """Return the lines of the whole screen, with the newest events last."""
     words = terminal.words
     pen = pen_of(terminal, width)
     lines = [*header(picture, pen, caller), Text()]
@@ -112,7 +119,7 @@ def draw_app(picture: Picture, terminal: Terminal, caller: Caller, width: int | 
     lines += [Text(), *_units(picture, pen)]
     if troubles := _troubles(picture, pen):
         lines += [Text(), *troubles]
-    if events := _events(picture, pen):
+    if events := _events(picture, pen, events_shown):
         lines += [Text(), *events]
     return lines
 
@@ -187,8 +194,8 @@ def _back(picture: Picture) -> str:
     return ", ".join(picture.way_back.images) if picture.way_back else ""
 
 
-def _events(picture: Picture, pen: Pen) -> list[Text]:
-    shown = list(picture.events)[-EVENTS_SHOWN:]
+def _events(picture: Picture, pen: Pen, count: int) -> list[Text]:
+    shown = list(picture.events)[-count:] if count else []
     rows: list[Sequence[str]] = [
         [age(event_time(e) or None, picture.now), str(e.get("reason", "")), str(e.get("message", ""))]
         for e in shown

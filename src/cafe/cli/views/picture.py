@@ -167,7 +167,13 @@ async def load_events(cluster: Cluster, app: CafeDeployment) -> list[Document]:
     meta = app.metadata
     fields = f"involvedObject.kind=CafeDeployment,involvedObject.name={meta.name}"
     found = await cluster.list(EVENTS, meta.namespace, fields=fields)
-    return sorted(found, key=event_time)
+    # Times are in seconds: what happened within one is told apart by the order of the writes.
+    return sorted(found, key=lambda event: (event_time(event), _written_at(event)))
+
+
+def _written_at(document: Document) -> int:
+    version = str(document["metadata"].get("resourceVersion") or "")
+    return int(version) if version.isdigit() else 0
 
 
 def event_time(event: Document) -> str:

@@ -160,18 +160,22 @@ class KubeSets:
         """Make the one write of *step*; return the pod as stored then."""
         now = self._clock.now()
         patch, subresource = patch_of(step, now)
-        stored = await self._patch_pod(view, step.pod, patch, subresource)
+        # The grace period counts from the time within: a write that has to wait is made anew by a later pass.
+        is_dated = isinstance(step, LowerGate)
+        stored = await self._patch_pod(view, step.pod, patch, subresource, may_retry=not is_dated)
         wanted = wanted_state(step, now)
-        if isinstance(step, LowerGate) and stored.metadata.annotations.get(UPDATE_STATE_ANNOTATION) != wanted:
+        if is_dated and stored.metadata.annotations.get(UPDATE_STATE_ANNOTATION) != wanted:
             # This server keeps annotations out of status writes: write it on its own.
             body = {"metadata": {"uid": step.pod.uid, "annotations": {UPDATE_STATE_ANNOTATION: wanted}}}
             stored = await self._patch_pod(view, step.pod, MergePatch(body))
         return convert(stored)
 
-    async def _patch_pod(self, view: SetView, pod: PodFact, patch: Patch, subresource: str = "") -> Pod:
+    async def _patch_pod(
+        self, view: SetView, pod: PodFact, patch: Patch, subresource: str = "", *, may_retry: bool = True
+    ) -> Pod:
         key = ObjectKey(view.owner.metadata.namespace, pod.name)
         try:
-            stored = await self._client.patch(PODS, key, patch, subresource)
+            stored = await self._client.patch(PODS, key, patch, subresource, may_retry=may_retry)
         except NotFound as error:
             raise Conflict(f"Pod {key} is gone") from error
         self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(view.owner))

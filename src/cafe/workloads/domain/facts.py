@@ -109,9 +109,13 @@ class PodFact:
         )
 
     def problem(self) -> str:
-        """Say in one phrase why it isn't ready, as far as the kubelet told; empty if nothing is known."""
+        """Say in one phrase why it isn't available, as far as it is known; empty if it isn't."""
         told = [f"{name}: {c.problem}" for name, c in sorted(self.containers.items()) if c.problem]
-        return ", ".join(told)
+        if told:
+            return ", ".join(told)
+        if self.state is not None:
+            return "out of traffic, in its grace period" if self.state.is_withheld else "being updated"
+        return "ready, but not for minReadySeconds" if self.is_ready and not self.is_deleting else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cafe.kernel import Refusal
 Document = Mapping[str, Any]
 
 AS_IS = {
+    (API_VERSION, "CafeDeployment"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
     ("v1", "ConfigMap"),
@@ -28,7 +29,7 @@ AS_IS = {
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 }
-"""Kinds that mean the same beside a CafeDeployment as beside a Deployment."""
+"""Kinds that mean the same beside a CafeDeployment as beside a Deployment, and what is one already."""
 
 HPA_VERSIONS = {"autoscaling/v1", "autoscaling/v2"}
 

@@ -153,7 +153,12 @@ def _waiting(app: CafeDeployment, course: Course) -> Waiting | None:
 
 
 def _pods_message(course: Course) -> str:
-    told = [f"{u.name}: {u.message}" if u.name else u.message for u in _units(course) if u.message]
+    said: dict[str, list[str]] = {}
+    for unit in _units(course):
+        if unit.message:
+            said.setdefault(unit.message, []).append(unit.name)
+    # What holds for several units is said once.
+    told = [f"{', '.join(names)}: {what}" if any(names) else what for what, names in said.items()]
     return "; ".join(told) or "Pods are on their way"
 
 

@@ -68,7 +68,7 @@ class CustomRules(Rules):
     def _check(self, new: Json, old: Json | None) -> list[FieldError]:
         if old is not None and same_but(old, new, "metadata"):
             return []  # What is stored may break rules that came later; only what changes is judged.
-        found = list(check_value(self._schema, new, ""))
+        found = list(check_value(self._schema, new, "", old))
         found += [error for path in self._counts for error in _check_count(new, path)]
         if self._judge.is_idle:
             return found

@@ -12,7 +12,7 @@ from typing import Protocol
 import cel
 
 from cafe_sim.apiserver.crds.structural import CustomType
-from cafe_sim.apiserver.errors import FieldError
+from cafe_sim.apiserver.errors import UNSHOWN, FieldError
 from cafe_sim.apiserver.fieldsets import elements
 from cafe_sim.apiserver.schema.quantities import BadQuantityError, amount
 from cafe_sim.apiserver.values import Value
@@ -121,18 +121,22 @@ class Judge:
         rest, items = schema.get("additionalProperties"), schema.get("items")
         self._rest = Judge(rest) if isinstance(rest, dict) else None
         self._items = Judge(items) if isinstance(items, dict) else None
-
-    @property
-    def is_idle(self) -> bool:
-        """There is no rule here or below."""
         below = [*self._fields.values(), *filter(None, (self._rest, self._items))]
-        return not self._rules and all(judge.is_idle for judge in below)
+        self.is_idle: bool = not self._rules and all(judge.is_idle for judge in below)
+        """There is no rule here or below."""
+        self.has_steps: bool = any(rule.is_step for rule in self._rules) or any(j.has_steps for j in below)
+        """There is a rule about steps here or below."""
 
     def check(self, new: Value, old: Value, at: str = "") -> Iterator[FieldError]:
-        """Yield what the rules say against *new*, which replaces *old* (None if nothing did)."""
+        """Yield what the rules say against *new*, which replaces *old* (None if nothing did).
+
+        What has not changed is not judged again, but by rules about steps (KEP-4008).
+        """
+        if new is old and not self.has_steps:
+            return
         for rule in self._rules:
-            if old is not None or not rule.is_step:
-                yield from _judged(rule, new, old, at, str(self._schema.get("type", "object")))
+            if (old is not None) if rule.is_step else new is not old:
+                yield from _judged(rule, new, old, at)
         if isinstance(new, dict):
             before = old if isinstance(old, dict) else {}
             for name, item in new.items():
@@ -155,14 +159,15 @@ def _judges(properties: Json) -> dict[str, Judge]:
     return {name: Judge(inner) for name, inner in properties.items()}
 
 
-def _judged(rule: Rule, new: Value, old: Value, at: str, kind: str) -> Iterator[FieldError]:
+def _judged(rule: Rule, new: Value, old: Value, at: str) -> Iterator[FieldError]:
+    value = UNSHOWN if isinstance(new, dict | list) else new
     context = cel.Context(variables={"self": new, "oldSelf": old}, functions=FUNCTIONS)
     where = f"{at}{rule.field}" if rule.field else at
     try:
         if rule.program.execute(context) is True:
             return
     except _BAD_PROGRAM as error:
-        yield FieldError("Invalid", where, kind, f"rule evaluation error: {error}: {rule.text}")
+        yield FieldError("Invalid", where, value, f"rule evaluation error: {error}: {rule.text}")
         return
     message = rule.message
     if rule.message_program is not None:
@@ -170,4 +175,5 @@ def _judged(rule: Rule, new: Value, old: Value, at: str, kind: str) -> Iterator[
             message = str(rule.message_program.execute(context))
         except _BAD_PROGRAM:
             message = rule.message  # As the real server: a message that fails gives way to the plain one.
-    yield FieldError(rule.kind, where or "<nil>", kind, message)
+    detail = "" if rule.kind == "Duplicate" else message  # Go's field.Duplicate takes none.
+    yield FieldError(rule.kind, where or "<nil>", value, detail)

@@ -14,8 +14,11 @@ _NAMES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float
 _NAMES |= {dict: "object", list: "array", type(None): "null"}
 
 
-def check_value(schema: Json, value: Value, at: str) -> Iterator[FieldError]:
-    """Yield what is wrong with *value*, found at the path *at*."""
+def check_value(schema: Json, value: Value, at: str, old: Value = None) -> Iterator[FieldError]:
+    """Yield what is wrong with *value*, found at the path *at*.
+
+    Of an object's fields, those that are still the same as in *old* are not checked again (KEP-4008).
+    """
     if value is None and schema.get("nullable"):
         return
     wanted = schema.get("type")
@@ -29,8 +32,9 @@ def check_value(schema: Json, value: Value, at: str) -> Iterator[FieldError]:
     if "enum" in schema and value not in schema["enum"]:
         names = ", ".join(json.dumps(item) for item in schema["enum"])
         yield FieldError("NotSupported", at, value, f"supported values: {names}")
-    check = _CHECKS.get(_NAMES.get(type(value), ""))
-    if check is not None:
+    if isinstance(value, dict):
+        yield from _check_map(schema, value, at, old if isinstance(old, dict) else {})
+    elif (check := _CHECKS.get(_NAMES.get(type(value), ""))) is not None:
         yield from check(schema, value, at)
     yield from _check_combined(schema, value, at)
 
@@ -120,7 +124,7 @@ def _check_unique(schema: Json, value: list[Value], at: str) -> Iterator[FieldEr
         seen.append(mark)
 
 
-def _check_map(schema: Json, value: Json, at: str) -> Iterator[FieldError]:
+def _check_map(schema: Json, value: Json, at: str, old: Json) -> Iterator[FieldError]:
     for name in schema.get("required") or []:
         if name not in value:
             yield FieldError("Required", f"{at}.{name}" if at else name)
@@ -131,8 +135,8 @@ def _check_map(schema: Json, value: Json, at: str) -> Iterator[FieldError]:
         )
     for name, item in value.items():
         inner = known.get(name, rest if isinstance(rest, dict) else None)
-        if inner is not None:
-            yield from check_value(inner, item, f"{at}.{name}" if at else name)
+        if inner is not None and (item is not old.get(name) or item is None):
+            yield from check_value(inner, item, f"{at}.{name}" if at else name, old.get(name))
 
 
 def _check_combined(schema: Json, value: Value, at: str) -> Iterator[FieldError]:
@@ -156,7 +160,6 @@ _CHECKS: dict[str, Callable[[Json, Value, str], Iterator[FieldError]]] = {
     "integer": _check_number,
     "number": _check_number,
     "array": _check_list,
-    "object": _check_map,
 }
 
 _TYPES = {"string", "integer", "number", "boolean", "array", "object"}

@@ -95,7 +95,8 @@ class Applier:
             StatusError: 409, others own what would change, and the apply isn't forced.
         """
         kind = target.resource.shape.merge_type()
-        me = Owner(context.manager, "Apply", target.resource.api_version, target.subresource)
+        door = context.through or target.subresource
+        me = Owner(context.manager, "Apply", target.resource.api_version, door)
         entries = owners_of(live)
         mine = owned(stated(kind, config), target)
         result = merged(kind, live, config)

@@ -99,8 +99,9 @@ def _corrupt_state(world: "World", args: Args, _: Chance) -> Undo:
 
 
 def _corrupt_label(world: "World", args: Args, _: Chance) -> Undo:
+    """A pod no longer says which revision it runs; InPlaceOnly forbids to replace it, and says so."""
     pods = world.pods()
-    if pods:
+    if pods and world.plan.shape.policy != "InPlaceOnly":
         name = pods[args["which"] % len(pods)]["metadata"]["name"]
         if _patch(world, PODS, name, {"metadata": {"labels": {REVISION_LABEL: "corrupted"}}}):
             world.met("label is corrupted")

@@ -40,6 +40,7 @@ class FaultKind:
     begin: Begin
     longest: float = 60.0
     is_contract: bool = True
+    is_usual: bool = True
 
 
 def nothing(_: Chance, __: Shape) -> Args:

@@ -53,9 +53,10 @@ def _draw_cell(chance: Chance, shape: Shape) -> Args:
     return {"cell": chance.below(shape.cells)}
 
 
-def _mass_reboot(world: "World", args: Args, _: Chance) -> Undo:
+def _mass_reboot(world: "World", _: Args, __: Chance) -> Undo:
+    """All machines lose power; they boot when it is back."""
     for kubelet in world.kubelets():
-        kubelet.reboot(timedelta(seconds=args["seconds"]))
+        kubelet.power_off()
     world.met("all nodes reboot")
 
     def undo() -> None:
@@ -63,10 +64,6 @@ def _mass_reboot(world: "World", args: Args, _: Chance) -> Undo:
             _power_on(kubelet)
 
     return undo
-
-
-def _draw_reboot(chance: Chance, _: Shape) -> Args:
-    return {"seconds": chance.one_of((5, 30, 60))}
 
 
 def _cut(world: "World", args: Args, _: Chance) -> Undo:
@@ -149,10 +146,10 @@ def _draw_slow(chance: Chance, _: Shape) -> Args:
 
 
 def _no_pulls(world: "World", _: Args, __: Chance) -> Undo:
-    usual = Registry()
+    usual = world.nodes.registry
     world.nodes.set_registry(replace(usual, absent_words=(*usual.absent_words, ":")))
     world.met("registry is down")
-    return lambda: world.nodes.set_registry(usual)
+    return lambda: world.nodes.set_registry(replace(usual, absent_words=Registry().absent_words))
 
 
 def _nothing(_: Chance, __: Shape) -> Args:
@@ -162,7 +159,7 @@ def _nothing(_: Chance, __: Shape) -> Args:
 NODE_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("node loses power", "node", _draw_node, _power, longest=600.0),
     FaultKind("zone is lost", "zone", _draw_cell, _zone, longest=600.0),
-    FaultKind("all nodes reboot", "node", _draw_reboot, _mass_reboot),
+    FaultKind("all nodes reboot", "node", _nothing, _mass_reboot),
     FaultKind("node is cut from the control plane", "node", _draw_node, _cut, longest=600.0),
     FaultKind("node flaps", "node", _draw_node, _flap, longest=120.0),
     FaultKind("data plane is cut", "node", _draw_node, _hang),

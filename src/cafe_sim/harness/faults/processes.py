@@ -40,8 +40,19 @@ def _draw_write(chance: Chance, _: Shape) -> Args:
     }
 
 
+WORK = "work"
+"""All writes but those of the election and of Events: what a crash sweep counts."""
+
+
+def is_meant(sent: Sent, target: str) -> bool:
+    """Whether a request is a write that goes for *target*: a resource, `WORK`, or empty for all of them."""
+    if target == WORK:
+        return sent.is_write and sent.target not in {"leases", "events"}
+    return sent.is_write and (not target or sent.target == target)
+
+
 class CrashAtWrite:
-    """Cuts the power of whoever sends the chosen write."""
+    """Cuts the power of whoever sends the chosen write, counted over all processes and lives."""
 
     def __init__(self, world: "World", target: str, after: int, point: str) -> None:
         self._world = world
@@ -52,7 +63,7 @@ class CrashAtWrite:
 
     def befalls(self, sent: Sent) -> Mishap | None:
         """Let the chosen write be the process's last."""
-        if self.is_done or not sent.is_write or (self._target and sent.target != self._target):
+        if self.is_done or not is_meant(sent, self._target):
             return None
         if self._left > 0:
             self._left -= 1

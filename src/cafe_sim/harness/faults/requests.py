@@ -94,6 +94,11 @@ WRITES = (
     Mishap("write is never answered, applied", is_lost=True, is_applied=True),
     Mishap("write is slow", is_applied=True, delay=timedelta(seconds=25)),
 )
+LATE = (
+    Mishap("write is delayed", is_applied=True, delay=timedelta(seconds=3)),
+    Mishap("write is answered late", is_applied=True, late=timedelta(seconds=4)),
+)
+"""Just within the deadlines of an election: what a leader's margin is for."""
 READS = (
     Mishap("read throttled", answer=TOO_MANY),
     Mishap("read times out", answer=GATEWAY),
@@ -131,6 +136,7 @@ def _webhook_down(world: "World", _: Args, __: Chance) -> Undo:
 
 REQUEST_FAULTS: tuple[FaultKind, ...] = (
     *(FaultKind(m.name, "API write", draw_writes, befalling(m)) for m in WRITES),
+    *(FaultKind(m.name, "API write", draw_writes, befalling(m), is_usual=False) for m in LATE),
     *(FaultKind(m.name, "read", draw_reads, befalling(m, is_write=False)) for m in READS),
     FaultKind("webhook is down", "API write", lambda _, __: {}, _webhook_down),
 )

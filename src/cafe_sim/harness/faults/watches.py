@@ -118,9 +118,20 @@ class _Editor:
         self._world = world
         self._name = name
         self._chance = chance
-        self._kept: list[bytes] = []
+        self._all_kept: dict[int, list[bytes]] = {}
+        self._stream = 0
 
-    def __call__(self, line: bytes) -> list[bytes]:
+    @property
+    def _kept(self) -> list[bytes]:
+        """What of the present stream's lines was kept."""
+        return self._all_kept.setdefault(self._stream, [])
+
+    @_kept.setter
+    def _kept(self, lines: list[bytes]) -> None:
+        self._all_kept[self._stream] = lines
+
+    def __call__(self, stream: int, line: bytes) -> list[bytes]:
+        self._stream = stream
         if b'"BOOKMARK"' in line[:24] or not self._chance.is_so(0.2):
             return self.usual(line)
         self._world.met(self._name)

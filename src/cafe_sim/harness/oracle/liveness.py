@@ -105,6 +105,9 @@ def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
     if app is not None and CONFIRM_ANNOTATION in (app["metadata"].get("annotations") or {}):
         return "the application still carries a confirmation"
     sets = world.server.list(SETS, SPACE)
+    shut = [s["metadata"]["name"] for s in sets if s["spec"]["strategy"]["partition"] < s["spec"]["replicas"]]
+    if shut:
+        return f"{shut} are not asked to update all their pods"
     return None if len(sets) == len(world.cells) else f"there are {len(sets)} sets"
 
 

@@ -7,13 +7,13 @@ wait for their own writes.
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cafe.api.names import CONFIRM_ANNOTATION, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.api.names import CONFIRM_ANNOTATION, CONTROLLER_LEASE, UPDATE_GATE, UPDATE_STATE_ANNOTATION
 from cafe_sim.contract import Json
-from cafe_sim.harness.names import APPS, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
 
 VIEW_AGE = 240.0
 """Seconds: the silence after which an informer gives a watch up, a request's time-out, and room."""
@@ -157,18 +157,27 @@ class SetTruth:
 class Truth:
     """Follows all commits.
 
+    Args:
+        started: Returns the image of the container that was started last for a pod's UID; empty if none was.
+
     Attributes:
         pods: By UID, those that exist.
         sets: By UID, those that exist.
         app: The application, None while there is none.
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
+        leader: The life of a controller that holds the lease; empty if nobody does.
+        are_clocks_even: Whether all clocks run at the world's speed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: Callable[[str], str]) -> None:
+        self.started = started
+        self.leader = ""
+        self.are_clocks_even = True
         self.pods: dict[str, PodTruth] = {}
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
         self.confirmed: set[str] = set()
+        self._gone: deque[tuple[float, PodTruth]] = deque()
 
     def take_in(self, change: Change) -> None:
         """Learn of a commit, after it was judged."""
@@ -178,6 +187,15 @@ class Truth:
             self._take_set(change)
         elif change.resource == APPS:
             self._take_app(change)
+        elif change.resource == LEASES and change.name == CONTROLLER_LEASE:
+            holder = (change.new.get("spec") or {}).get("holderIdentity") or ""
+            self.leader = holder.partition("_")[0]
+
+    def lately(self, now: float) -> list[PodTruth]:
+        """Return all pods that exist, or did within the age of a view."""
+        while self._gone and self._gone[0][0] < now - VIEW_AGE:
+            self._gone.popleft()
+        return [*self.pods.values(), *(pod for _, pod in self._gone)]
 
     def members(self, set_uid: str) -> list[PodTruth]:
         """Return the pods of a set."""
@@ -196,7 +214,9 @@ class Truth:
     def _take_pod(self, change: Change) -> None:
         uid = change.new["metadata"]["uid"]
         if change.is_gone:
-            self.pods.pop(uid, None)
+            pod = self.pods.pop(uid, None)
+            if pod is not None:
+                self._gone.append((change.at, pod))
             return
         pod = self.pods.get(uid)
         if pod is None:
@@ -219,7 +239,7 @@ class Truth:
     def _is_surplus(self, owner: SetTruth, pod: PodTruth, at: float) -> bool:
         """Whether a pod that leaves was one too many."""
         live = sum(not is_leaving(p.body) for p in self.members(pod.set_uid))
-        return live >= min(owner.replicas.values(at))
+        return bool(live >= min(owner.replicas.values(at)))
 
     def _replaced(self, pod: PodTruth, at: float) -> None:
         """A pod serves: it may make good for one that was deleted before it was made."""

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cafe_sim.apiserver.store import Commit
-from cafe_sim.harness.names import APPS, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
+from cafe_sim.harness.oracle.leading import LEADING
 from cafe_sim.harness.oracle.safety import SAFETY
 from cafe_sim.harness.oracle.truth import Change, Truth
 
 if TYPE_CHECKING:
     from cafe_sim.harness.world import World
+
+BENT = "clock runs wrongly"
+"""The fault of which no election promises anything: clocks whose speed differs by more than the margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,13 @@ class Oracle:
     """
 
     def __init__(self, world: "World") -> None:
-        self.truth = Truth()
+        self.truth = Truth(world.started_last)
+        self.truth.are_clocks_even = all(fault.kind != BENT for fault in world.plan.faults)
         self.violations: list[Violation] = []
         self._world = world
         self._rules = {
-            resource: [rule for rule in SAFETY if rule.resource == resource] for resource in (PODS, APPS)
+            resource: [rule for rule in (*SAFETY, *LEADING) if rule.resource == resource]
+            for resource in (PODS, SETS, APPS)
         }
         world.watchers.append(self._saw)
 
@@ -49,7 +55,7 @@ class Oracle:
         self._world.tell("oracle", f"BROKEN {rule}: {how}")
 
     def _saw(self, resource: str, commit: Commit, author: str) -> None:
-        if resource not in {PODS, SETS, APPS}:
+        if resource not in {PODS, SETS, APPS, LEASES}:
             return
         is_gone = commit.type == "DELETED"
         change = Change(self._world.loop.now, author, resource, commit.old, commit.new, is_gone)
