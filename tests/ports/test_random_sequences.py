@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ def pair(
         try:
             both = Pair(runner, first, second, SystemClock().monotonic() + BUDGET)
             yield both
-            if (terminal := request.config.pluginmanager.getplugin("terminalreporter")) is not None:
-                terminal.write_line(f"\n{both.compared} random sequences compared")
+            with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+                sys.stdout.write(f"\n{both.compared} random sequences compared\n")
         finally:
             runner.run(stack.aclose())
 
