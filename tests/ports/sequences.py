@@ -5,8 +5,10 @@ same on two servers. Transcripts are compared once everything that differs by na
 versions by their rank, UIDs by the order of their appearance, times by their presence.
 """
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +19,24 @@ from tests.ports.objects import config_map, custom, pod
 
 FOREIGN_UID = "00000000-0000-4000-8000-000000000000"
 CUSTOM_API = "ports.cafe.test/v1"
-PLURALS = {"ConfigMap": "configmaps", "Pod": "pods", "Lease": "leases", "Random": "randoms"}
-APIS = {"ConfigMap": "v1", "Pod": "v1", "Lease": "coordination.k8s.io/v1", "Random": CUSTOM_API}
+PLURALS = {
+    "ConfigMap": "configmaps",
+    "ControllerRevision": "controllerrevisions",
+    "Lease": "leases",
+    "Pod": "pods",
+    "Random": "randoms",
+    "Secret": "secrets",
+    "Service": "services",
+}
+APIS = {
+    "ConfigMap": "v1",
+    "ControllerRevision": "apps/v1",
+    "Lease": "coordination.k8s.io/v1",
+    "Pod": "v1",
+    "Random": CUSTOM_API,
+    "Secret": "v1",
+    "Service": "v1",
+}
 LAST = "zz-last"
 
 
@@ -27,7 +45,7 @@ class Step:
     """One request.
 
     Attributes:
-        verb: `create`, `put`, `patch`, `apply`, `delete`, `get` or `list`.
+        verb: `create`, `put`, `patch`, `apply`, `delete`, `list`, or `post` to a subresource.
         content: The object's part beside its metadata, a patch, or the options of a delete.
         version: `""`, `current` or `stale`: how `resourceVersion` is given.
         uid: `""`, `current` or `foreign`.
@@ -57,7 +75,15 @@ def body_of(kind: str, name: str, content: Json) -> Json:
         base = pod(name, automountServiceAccountToken=False)
         spec = content.get("spec") or {}
         content = {**content, "spec": {**base["spec"], **spec}}
-    elif kind == "Lease":
+    elif kind == "Service":
+        # An address of its own would be another on each server.
+        base = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+        spec = {"clusterIP": "None", "selector": {"app": "a"}, **(content.get("spec") or {})}
+        content = {**content, "spec": spec}
+    elif kind == "ControllerRevision":
+        base = {"apiVersion": APIS[kind], "kind": kind, "metadata": {"name": name}, "revision": 1}
+        base["data"] = {"spec": {"x": 1}}
+    elif kind in {"Lease", "Secret"}:
         base = {"apiVersion": APIS[kind], "kind": kind, "metadata": {"name": name}}
     else:
         base = custom(kind, name)
@@ -129,7 +155,33 @@ LEASE_SPEC = _some(
     leaseDurationSeconds=st.sampled_from([15, 0]),
     renewTime=st.sampled_from(["2030-01-01T00:00:00.000001Z", "yesterday"]),
 )
+PORTS = st.lists(
+    st.fixed_dictionaries(
+        {"port": st.sampled_from([80, 81, 0])},
+        optional={"name": st.sampled_from(["http", "web"]), "protocol": st.sampled_from(["TCP", "UDP"])},
+    ),
+    max_size=2,
+    unique_by=lambda item: (item["port"], item.get("protocol", "TCP")),
+)
+SERVICE_SPEC = _some(
+    ports=PORTS,
+    selector=st.sampled_from([{"app": "a"}, {"app": "b", "x": "1"}, None]),
+    sessionAffinity=st.sampled_from(["None", "ClientIP", "Sideways"]),
+    publishNotReadyAddresses=st.booleans(),
+)
+REVISION = _some(
+    revision=st.sampled_from([1, 2, -1]), data=st.sampled_from([{"spec": {"x": 1}}, {"spec": {"x": 2}}])
+)
+SECRET = _some(
+    data=st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["MQ==", "Mg==", ""]), max_size=2),
+    stringData=st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["1", ""]), max_size=1),
+    type=st.sampled_from(["Opaque", "cafe.test/own"]),
+    immutable=st.booleans(),
+)
 PARTS: Mapping[str, tuple[st.SearchStrategy[Json], st.SearchStrategy[Json]]] = {
+    "ControllerRevision": (REVISION, REVISION),
+    "Secret": (SECRET, SECRET),
+    "Service": (_some(spec=SERVICE_SPEC), _some(spec=SERVICE_SPEC)),
     "ConfigMap": (
         _some(data=MAPS, immutable=st.sampled_from([False, True])),
         _some(data=PATCHED_MAPS, immutable=st.sampled_from([True, None])),
@@ -163,12 +215,36 @@ NAMES = st.sampled_from(["a", "a", "a", "b"])
 VERSIONS = st.sampled_from(["", "", "current", "stale"])
 UIDS = st.sampled_from(["", "", "", "current", "foreign"])
 DRY = st.sampled_from([{}, {}, {}, {"dryRun": "All"}])
-VERBS = ("create", "create", "put", "patch", "patch", "patch", "status", "apply", "delete", "list")
+VERBS = (
+    "create",
+    "create",
+    "put",
+    "patch",
+    "patch",
+    "patch",
+    "status",
+    "apply",
+    "apply",
+    "delete",
+    "list",
+    "post",
+)
 DELETES = _some(
     gracePeriodSeconds=st.sampled_from([0, 3, 60]),
     # Foreground and Orphan are the collector's business, in its own time.
     propagationPolicy=st.sampled_from(["Background", "Sideways"]),
 )
+POSTS: Mapping[str, st.SearchStrategy[Json]] = {
+    "eviction": _some(
+        deleteOptions=_some(gracePeriodSeconds=st.sampled_from([0, 5]), dryRun=st.just(["All"]))
+    ),
+    "binding": st.fixed_dictionaries(
+        {"target": st.sampled_from([{"kind": "Node", "name": "no-such-node"}, {"kind": "Pod", "name": "x"}])}
+    ),
+}
+HEADS = {"eviction": ("policy/v1", "Eviction"), "binding": ("v1", "Binding")}
+WATCHED = ("x=1", "x", "x in (1,2)", "x!=2", "!y")
+"""Selections that each watch looks through; an object with only `x=1` is in all of them."""
 SELECTORS = st.sampled_from(["x", "!x", "x=1", "x!=1", "x in (1,2)", "x notin (1)", "y=2,x"])
 
 
@@ -179,6 +255,9 @@ def steps(draw: st.DrawFn) -> Step:
     verb = draw(st.sampled_from(VERBS))
     if verb == "list":
         return Step("list", kind, query={"labelSelector": draw(SELECTORS)})
+    if verb == "post":
+        sub = draw(st.sampled_from(sorted(POSTS)))
+        return Step("post", "Pod", name, draw(POSTS[sub]), sub=sub, query=query)
     if verb in {"patch", "status"}:
         return draw(_patches(kind, name, query, is_status=verb == "status" and kind in STATUSES))
     guard = {"version": draw(VERSIONS), "uid": draw(UIDS)}
@@ -189,9 +268,7 @@ def steps(draw: st.DrawFn) -> Step:
         query |= {"fieldManager": draw(st.sampled_from(["one", "two"]))}
         query |= draw(st.sampled_from([{}, {"force": "true"}]))
         return Step("apply", kind, name, _without_null(content), query=query)
-    if verb == "create":
-        return Step("create", kind, name, content, query=query)
-    return Step("put", kind, name, content, **guard, query=query)
+    return Step(verb, kind, name, content, **(guard if verb == "put" else {}), query=query)
 
 
 @st.composite
@@ -230,10 +307,15 @@ class Player:
 
     async def play(self, sequence: list[Step]) -> list[Any]:
         """Return the transcript: all answers, then the events of each kind."""
-        starts = {kind: (await self._world.get(self._path(kind))).version for kind in PLURALS}
+        kinds = sorted({step.kind for step in sequence})
+        starts = {kind: (await self._world.get(self._path(kind))).version for kind in kinds}
         answers = [await self._one(step) for step in sequence]
-        events = [await self._events(kind, starts[kind]) for kind in PLURALS]
-        await self._clean()
+        for kind in kinds:
+            await self._close(kind)
+        events = await asyncio.gather(
+            *(self._events(kind, starts[kind], each) for kind in kinds for each in ("", *WATCHED))
+        )
+        await self._clean(kinds)
         return _normalized([[_told(a) for a in answers], events], self._prefix, self._world.namespace)
 
     def _path(self, kind: str, name: str = "", sub: str = "") -> str:
@@ -256,6 +338,10 @@ class Player:
             if isinstance(patch, dict):
                 patch = {**patch, "metadata": {**patch.get("metadata", {}), **self._guard(step)}}
             answer = await world.patch(path, patch, step.media, **step.query)
+        elif step.verb == "post":
+            api, kind = HEADS[step.sub]
+            head = {"apiVersion": api, "kind": kind, "metadata": {"name": f"{self._prefix}-{step.name}"}}
+            return await world.post(path, {**head, **step.content}, **step.query)
         else:
             body = body_of(step.kind, f"{self._prefix}-{step.name}", step.content)
             labels = {**(body["metadata"].get("labels") or {}), "run": self._prefix}
@@ -281,19 +367,24 @@ class Player:
             guard["uid"] = seen[-1]["uid"] if step.uid == "current" else FOREIGN_UID
         return guard
 
-    async def _events(self, kind: str, start: str) -> list[Any]:
-        """Return what a watch saw from the beginning to a last object made for it."""
+    async def _close(self, kind: str) -> None:
+        """Make the object that ends each watch."""
         content: Json = {"spec": {"size": 1}} if kind == "Random" else {}
         body = body_of(kind, f"{self._prefix}-{LAST}", content)
-        body["metadata"]["labels"] = {"run": self._prefix}
+        body["metadata"]["labels"] = {"run": self._prefix, "x": "1"}
         made = await self._world.post(self._path(kind), body)
         assert made.status == 201, made.body
-        selector = {"labelSelector": f"run={self._prefix}", "resourceVersion": start}
-        async with self._world.watch(self._path(kind), **selector) as stream:
+
+    async def _events(self, kind: str, start: str, selection: str) -> list[Any]:
+        """Return what a watch through a selection saw from the beginning to the last object."""
+        selector = ",".join(part for part in (f"run={self._prefix}", selection) if part)
+        query = {"labelSelector": selector, "resourceVersion": start}
+        async with self._world.watch(self._path(kind), **query) as stream:
             return [event async for event in _until_last(stream)]
 
-    async def _clean(self) -> None:
-        for kind, plural in PLURALS.items():
+    async def _clean(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            plural = PLURALS[kind]
             listed = await self._world.get(self._path(kind))
             for item in listed.body["items"]:
                 name = item["metadata"]["name"]
@@ -323,8 +414,12 @@ def _told(answer: Answer) -> Json:
     return {"status": answer.status, "body": body}
 
 
+_TRANSITION = re.compile(r'"lastTransitionTime": "[^"]+"')
+
+
 def _normalized(transcript: Any, prefix: str, namespace: str) -> Any:  # noqa: ANN401 -- JSON
     text = json.dumps(transcript).replace(prefix, "PREFIX").replace(namespace, "NAMESPACE")
+    text = _TRANSITION.sub('"lastTransitionTime": "TIME"', text)
     whole = json.loads(text)
     versions = sorted({int(meta["resourceVersion"]) for meta in _metas(whole) if "resourceVersion" in meta})
     ranks = {str(version): rank for rank, version in enumerate(versions)}

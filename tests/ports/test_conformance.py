@@ -64,4 +64,4 @@ async def test_the_simulator_behaves_so_over_https_too(tmp_path: Path) -> None:
 def test_the_list_is_long(record_property: Callable[[str, object], None]) -> None:
     record_property("cases", len(CASES))
     sys.stdout.write(f"conformance cases: {len(CASES)}\n")
-    assert len(CASES) >= 120
+    assert len(CASES) >= 290

@@ -5,6 +5,7 @@ import yaml
 
 from cafe.kube.transport import Request
 from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.duplicates import duplicates
 from cafe_sim.apiserver.schema import protobuf
 from cafe_sim.apiserver.schema.types import table
 from cafe_sim.apiserver.values import Value
@@ -50,6 +51,12 @@ def read_body(request: Request) -> Value:
         return _decode(body)
     except msgspec.DecodeError as error:
         raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+
+
+def read_twice(request: Request) -> list[str]:
+    """Return the paths of the fields that a readable body of JSON gives twice."""
+    body = request.body or b""
+    return duplicates(body) if body[:1] in {b"{", b"["} and b"\n" not in body.strip() else []
 
 
 def read_yaml(text: bytes) -> Value:

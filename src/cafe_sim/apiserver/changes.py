@@ -10,6 +10,7 @@ from cafe_sim.apiserver.operations import Operations
 from cafe_sim.apiserver.patches.applying import Applier
 from cafe_sim.apiserver.patches.json_patch import apply_json_patch
 from cafe_sim.apiserver.patches.strategic import apply_strategic
+from cafe_sim.apiserver.patches.typed import misfits
 from cafe_sim.apiserver.schema.types import BadTypeError, Notes
 from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
@@ -137,11 +138,14 @@ def _of_patch(error: StatusError, patch: Value) -> StatusError:
     """What makes a body unreadable makes a patch invalid."""
     if error.status != 400 or not any(text in error.message for text in _UNREADABLE):
         return error
-    return errors.invalid("", "", "", [FieldError("Invalid", "patch", errors.shown(patch), error.message)])
+    found = error.message.find(_STRICT)
+    told = error.message if found < 0 else error.message[found:]
+    return errors.invalid("", "", "", [FieldError("Invalid", "patch", errors.shown(patch), told)])
 
 
 _REVISIONS = "controllerrevisions.apps"
-_UNREADABLE = ("strict decoding error", "cannot be handled as")
+_STRICT = "strict decoding error"
+_UNREADABLE = (_STRICT, "cannot be handled as")
 _NO_SUCH_UID = (
     "Precondition failed: the object doesn't exist, but the request names its uid or resourceVersion"
 )
@@ -179,7 +183,9 @@ def _check_declared(target: Target, config: Json) -> None:
     except BadTypeError as error:
         text = f"failed to create typed patch object ({where}): {error}"
         raise StatusError(500, "", text) from error
-    if notes.unknown:
-        fields = "\n  ".join(f".{name}: field not declared in schema" for name in notes.unknown)
+    found = [f".{name}: field not declared in schema" for name in notes.unknown]
+    found += misfits(resource.shape.openapi(), config)
+    if found:
+        fields = "\n  ".join(found)
         text = f"failed to create typed patch object ({where}): {fields}"
         raise StatusError(500, "", text)

@@ -41,6 +41,7 @@ class Context:
         is_trusted: The cluster's own parts: webhooks aren't asked unless they can be without waiting.
         through: The subresource that a write of the whole object came through: owners are told apart by it.
         entries: The managed fields after a server-side apply, which knows them itself.
+        duplicates: What to say of the fields that the body gives twice.
         warnings: What the answer's Warning headers will say.
     """
 
@@ -52,6 +53,7 @@ class Context:
     is_trusted: bool = False
     through: str = ""
     entries: list[Json] | None = None
+    duplicates: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, texts: Sequence[str]) -> None:

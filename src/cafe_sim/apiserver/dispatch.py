@@ -8,10 +8,11 @@ import msgspec
 
 from cafe.kube.transport import Request, Response
 from cafe_sim.apiserver import errors
-from cafe_sim.apiserver.bodies import read_body, read_object, read_yaml
-from cafe_sim.apiserver.changes import Changes
+from cafe_sim.apiserver.bodies import read_body, read_object, read_twice, read_yaml
+from cafe_sim.apiserver.changes import JSON_PATCH, Changes
 from cafe_sim.apiserver.context import Context, Target, User
 from cafe_sim.apiserver.discovery import Discovery
+from cafe_sim.apiserver.duplicates import added_up
 from cafe_sim.apiserver.errors import FieldError, StatusError, status_of
 from cafe_sim.apiserver.listing import ExpiredTokenError, as_list, check_version, listed
 from cafe_sim.apiserver.logs import LogSource, LogStream, open_log
@@ -127,12 +128,12 @@ class Dispatcher:
             if target.name and not target.subresource:
                 raise errors.not_allowed(target.resource.plural, target.resource.group, "create")
             _check_verb(target, "create")
-            body = read_object(request)
+            body = self._object(target, request, context)
             made, code = (yield from self._create(route, context, body)), 201
         elif request.method == "PUT":
             if not target.name:
                 raise errors.not_allowed(target.resource.plural, target.resource.group, "update")
-            body = read_object(request)
+            body = self._object(target, request, context)
             _check_whole(target, body)
             made, is_new = yield from self._changes.put(target, context, body)
             code = 201 if is_new else 200
@@ -142,6 +143,14 @@ class Dispatcher:
         else:
             raise errors.not_allowed(target.resource.plural, target.resource.group, request.method.lower())
         return _reply(code, form.single(target.resource, made), context.warnings)
+
+    @staticmethod
+    def _object(target: Target, request: Request, context: Context) -> Json:
+        body = read_object(request)
+        found = read_twice(request)
+        context.duplicates = [f'duplicate field "{path}"' for path in found]
+        # Go reads built-in kinds into structs, where maps add up; of custom ones the last value counts.
+        return added_up(request.body or b"") if found and target.resource.shape.is_builtin else body
 
     def _create(self, route: Route, context: Context, body: Value) -> Steps[Json]:
         target = route.target
@@ -171,7 +180,19 @@ class Dispatcher:
         if found:
             raise errors.invalid("PatchOptions", "meta.k8s.io", "", found)
         patch = read_yaml(request.body or b"") if is_apply else read_body(request)
+        self._note_twice(request, context, media)
         return (yield from self._changes.patch(target, context, media, patch))
+
+    @staticmethod
+    def _note_twice(request: Request, context: Context, media: str) -> None:
+        found = read_twice(request)
+        if media not in _APPLY:
+            label = "json patch duplicate field" if media == JSON_PATCH else "duplicate field"
+            context.duplicates = [f'{label} "{path}"' for path in found]
+        elif found and context.validation == "Strict":
+            lines = [f'  line 1: key "{path.rpartition(".")[2]}" already set in map' for path in found]
+            text = "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:"
+            raise errors.bad_request("\n".join([text, *lines]))
 
     def _delete(self, route: Route, request: Request, query: Query, context: Context) -> Steps[Json]:
         target = route.target

@@ -131,17 +131,22 @@ def whole(kind: MergeType, value: Value) -> Node:
     return {SELF: _LEAF, **children}
 
 
-def stated(kind: MergeType, value: Value) -> Node:
-    """Return what an applied configuration states: its leaves, and the items of its lists."""
+def stated(kind: MergeType, value: Value) -> Node | None:
+    """Return what an applied configuration states: its leaves, and the items of its lists.
+
+    An empty map is a leaf. A list that is owned by its items states nothing if it has none.
+    """
     parts = elements(kind, value)
     if not parts:
-        return _LEAF
+        return None if kind.kind in {"set", "keyed"} else _LEAF
     children: Node = {}
     for name, item in parts.items():
         child = stated(inner(kind, name), item)
-        is_item = name[0] == "k" and child
-        children[name] = {SELF: _LEAF, **child} if is_item else child
-    return children
+        if name[0] == "k":
+            children[name] = {SELF: _LEAF, **child} if child else _LEAF
+        elif child is not None:
+            children[name] = child
+    return children or None
 
 
 def compare(kind: MergeType, old: Value, new: Value) -> tuple[Node | None, Node | None]:

@@ -93,7 +93,7 @@ def builtin_type(item: Field) -> MergeType:
         return BuiltinType("map", {}, item.element())
     if item.kind == "list":
         return _list_type(item)
-    return LEAF if item.kind != "any" else UNTYPED
+    return LEAF  # What may be anything, such as a revision's data, is owned whole.
 
 
 def _list_type(item: Field) -> MergeType:

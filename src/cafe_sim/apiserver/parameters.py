@@ -13,7 +13,7 @@ from cafe_sim.contract import DeleteOptions, Json
 
 Query = Mapping[str, str]
 _MATCHES = ("Exact", "NotOlderThan")
-_PROPAGATIONS = ("Background", "Foreground", "Orphan")
+_PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
 def is_true(query: Query, name: str) -> bool:
@@ -168,13 +168,7 @@ def delete_options(query: Query, body: Value) -> tuple[DeleteOptions, bool]:
             f'unable to decode "{asked["kind"]}": decoded object cannot be converted to DeleteOptions'
         )
     grace = asked.get("gracePeriodSeconds", number(query, "gracePeriodSeconds"))
-    propagation = asked.get("propagationPolicy") or query.get("propagationPolicy") or None
-    if propagation is not None and propagation not in _PROPAGATIONS:
-        error = not_supported("propagationPolicy", propagation, (*_PROPAGATIONS, "nil"))
-        raise errors.invalid("DeleteOptions", "meta.k8s.io", "", [error])
-    orphan = asked.get("orphanDependents")
-    if orphan is not None and propagation is None:
-        propagation = "Orphan" if orphan else "Background"
+    propagation = _propagation(asked, query)
     options = DeleteOptions(
         grace_period=None if grace is None else timedelta(seconds=grace),
         propagation=propagation,  # type: ignore[arg-type]
@@ -183,6 +177,22 @@ def delete_options(query: Query, body: Value) -> tuple[DeleteOptions, bool]:
     )
     is_dry = "All" in (asked.get("dryRun") or []) or check_dry_run(query)
     return options, is_dry
+
+
+def _propagation(asked: Json, query: Query) -> str | None:
+    chosen = asked.get("propagationPolicy") or query.get("propagationPolicy") or None
+    orphan = asked.get("orphanDependents")
+    found = []
+    if chosen is not None and orphan is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        found.append(FieldError("Invalid", "propagationPolicy", chosen, text))
+    if chosen is not None and chosen not in _PROPAGATIONS:
+        found.append(not_supported("propagationPolicy", chosen, (*_PROPAGATIONS, "nil")))
+    if found:
+        raise errors.invalid("DeleteOptions", "meta.k8s.io", "", found)
+    if chosen is None and orphan is not None:
+        return "Orphan" if orphan else "Background"
+    return chosen
 
 
 def check_dry_run(query: Query) -> bool:

@@ -85,6 +85,12 @@ def difference_whole(node: Node | None, without: Node) -> Node | None:
     return tree(left)
 
 
+def _nothing(target: Target) -> Json:
+    """Return a blank object: with zeros, but without the defaults, which belong to the creator."""
+    blank = target.resource.shape.read({}, Notes())
+    return {name: value for name, value in blank.items() if isinstance(value, dict) or not value}
+
+
 class FieldTracker:
     """Keeps managed fields."""
 
@@ -104,7 +110,7 @@ class FieldTracker:
         if given is not None and not any(given):
             return None  # A client may wipe the slate.
         base = asked if given else old
-        before: Value = target.resource.shape.read({}, Notes()) if old is None else old
+        before: Value = _nothing(target) if old is None else old
         came, went = compare(target.resource.shape.merge_type(), before, asked)
         came, went = owned(came, target), owned(went, target)
         entries = owners_of(base) if base is not None else {}

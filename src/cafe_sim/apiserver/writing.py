@@ -176,21 +176,25 @@ class Writer:
             ) from error
         if known is None:
             check_kind(resource, kind, version)
-        self.note_unknown(context, notes.unknown)
+        self.note_unknown(context, resource, notes.unknown)
         stored_version = known["apiVersion"] if known is not None else resource.api_version
         head = {"kind": resource.kind, "apiVersion": stored_version}
         return resource.stored({**head, **new, **head})
 
     @staticmethod
-    def note_unknown(context: Context, unknown: list[str]) -> None:
-        """Warn of unknown fields, or refuse them.
+    def note_unknown(context: Context, resource: Resource, unknown: list[str]) -> None:
+        """Warn of fields that are unknown or given twice, or refuse them.
 
         Raises:
             StatusError: 400, under strict validation.
         """
         texts = [name if " " in name else f'unknown field "{name}"' for name in unknown]
+        texts = [*context.duplicates, *texts]
         if texts and context.validation == "Strict":
-            raise errors.bad_request(f"strict decoding error: {', '.join(texts)}")
+            raise errors.bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {', '.join(texts)}"
+            )
         if texts and context.validation == "Warn":
             context.warn(texts)
 

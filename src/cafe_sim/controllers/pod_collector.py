@@ -77,7 +77,7 @@ class PodCollector(Controller):
             return
         name = node_of(pod)
         if not name and is_deleting(pod):
-            self._strays.add(key)
+            self._strays.add_after(key, PERIOD)
         elif name and self._nodes.get(ObjectKey("", name)) is None:
             self.queue.add_after(ObjectKey("", name), QUARANTINE)
         elif is_deleting(pod) and self._is_out_of_service(self._nodes.get(ObjectKey("", name)) or pod):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.ports.backend import APPLY, STRATEGIC, TABLE, Answer, World, case
+from tests.ports.backend import APPLY, STRATEGIC, TABLE, Answer, Json, World, case
 from tests.ports.objects import custom, definition
 
 API = "ports.cafe.test/v1"
@@ -188,3 +188,28 @@ async def what_a_custom_schema_does_not_know_can_not_be_applied(world: World) ->
     assert answer.message.endswith(".spec.nonsense: field not declared in schema")
     del body["spec"]["nonsense"]
     assert (await world.patch(f"{path}/a", body, APPLY, fieldManager="one")).status == 201
+
+
+@case
+async def what_has_another_type_than_its_schema_says_can_not_be_applied(world: World) -> None:
+    path = f"{await _defined(world, 'Typed')}/a"
+
+    async def apply(spec: Json) -> Answer:
+        body = {**custom("Typed", "a"), "spec": {"size": 1, **spec}}
+        return await world.patch(path, body, APPLY, fieldManager="one")
+
+    # Its schema is known to apply a moment after it is served.
+    await world.until_other(lambda: apply({"mode": "fast"}), 404)
+    for spec, text in (
+        ({"size": "x"}, ".spec.size: expected numeric (int or float), got string"),
+        ({"size": True}, ".spec.size: expected numeric (int or float), got bool"),
+        ({"image": 3}, ".spec.image: expected string, got "),
+        ({"any": "x"}, ".spec.any: expected map, got &{x}"),
+        ({"items": "x"}, ".spec.items: expected list, got &{x}"),
+        ({"items": [{"name": "a"}, {"name": "a"}]}, '.spec.items: duplicate entries for key [name="a"]'),
+        ({"items": [{"value": "a"}]}, ".spec.items: element 0: associative list with keys has an element"),
+    ):
+        answer = await apply(spec)
+        assert (answer.status, answer.reason) == (500, ""), spec
+        assert text in answer.message, answer.message
+    assert (await apply({"size": 1.5})).status == 422

@@ -223,3 +223,140 @@ async def an_object_selector_spares_the_others(world: World) -> None:
     other = config_map("b")
     other["metadata"]["labels"] = {"x": "y"}
     assert (await world.post(world.path("configmaps"), other)).status == 400
+
+
+@case
+async def webhooks_that_change_come_before_those_that_judge(world: World) -> None:
+    steps = [{"op": "add", "path": "/metadata/annotations", "value": {"stamped": "yes"}}]
+    patch = base64.b64encode(json.dumps(steps).encode()).decode()
+
+    def judge(request: Json) -> Json:
+        return {"allowed": "annotations" not in request["object"]["metadata"]}
+
+    def change(_: Json) -> Json:
+        return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
+
+    judging = _hook(world, "ValidatingWebhookConfiguration", world.hook(judge))
+    changing = _hook(world, "MutatingWebhookConfiguration", world.hook(change))
+    await _hooked(world, changing, lambda tried: "annotations" in tried.meta)
+    await _hooked(world, judging, lambda tried: tried.status != 201)
+    denied = await world.post(world.path("configmaps"), config_map("a", x="1"))
+    assert (denied.status, (await world.get(world.path("configmaps", "a"))).status) == (400, 404)
+
+
+@case
+async def a_webhook_that_may_fail_is_passed_over(world: World) -> None:
+    steps = [{"op": "add", "path": "/metadata/annotations", "value": {"stamped": "yes"}}]
+    patch = base64.b64encode(json.dumps(steps).encode()).decode()
+    client = world.hook(lambda _: {"allowed": True, "patchType": "JSONPatch", "patch": patch})
+    body = _hook(world, "MutatingWebhookConfiguration", {"url": "https://127.0.0.1:1/nobody"})
+    body["webhooks"][0]["failurePolicy"] = "Ignore"
+    body["webhooks"].append({**body["webhooks"][0], "name": "two.cafe.test", "clientConfig": client})
+    await _hooked(world, body, lambda tried: "annotations" in tried.meta)
+    made = await world.post(world.path("configmaps"), config_map("a", x="1"))
+    assert (made.status, made.meta["annotations"]) == (201, {"stamped": "yes"})
+
+
+@case
+async def what_the_rules_of_a_kind_refuse_no_webhook_judges(world: World) -> None:
+    seen: list[str] = []
+
+    def answer(request: Json) -> Json:
+        seen.append(request["name"])
+        return {"allowed": True}
+
+    body = _hook(world, "ValidatingWebhookConfiguration", world.hook(answer))
+    await _hooked(world, body, lambda _: bool(seen))
+    bad = config_map("bad")
+    bad["data"] = {"not a key": "1"}
+    assert (await world.post(world.path("configmaps"), bad)).status == 422
+    assert "bad" not in seen
+
+
+@case
+async def what_a_webhook_adds_belongs_to_nobody(world: World) -> None:
+    steps = [{"op": "add", "path": "/metadata/annotations", "value": {"stamped": "yes"}}]
+    patch = base64.b64encode(json.dumps(steps).encode()).decode()
+    client = world.hook(lambda _: {"allowed": True, "patchType": "JSONPatch", "patch": patch})
+    body = _hook(world, "MutatingWebhookConfiguration", client)
+    await _hooked(world, body, lambda tried: "annotations" in tried.meta)
+    made = await world.post(world.path("configmaps"), config_map("a", x="1"), fieldManager="hand")
+    owned = {entry["manager"]: entry["fieldsV1"] for entry in made.meta["managedFields"]}
+    assert made.meta["annotations"] == {"stamped": "yes"}
+    assert owned == {"hand": {"f:data": {".": {}, "f:x": {}}}}
+
+
+@case
+async def a_rehearsal_asks_webhooks_too(world: World) -> None:
+    seen: list[Json] = []
+
+    def answer(request: Json) -> Json:
+        seen.append(request)
+        return {"allowed": "probe" in request["name"]}
+
+    body = _hook(world, "ValidatingWebhookConfiguration", world.hook(answer))
+    await _hooked(world, body, lambda _: bool(seen))
+    denied = await world.post(world.path("configmaps"), config_map("a"), dryRun="All")
+    assert (denied.status, seen[-1]["dryRun"]) == (400, True)
+
+
+@case
+async def an_eviction_under_two_budgets_is_an_error(world: World) -> None:
+    await _ready_pod(world)
+    for name in ("b", "c"):
+        body = _budget(minAvailable=0)
+        body["metadata"]["name"] = name
+        await world.made("poddisruptionbudgets", body, POLICY)
+    answer = await _evict(world)
+    assert (answer.status, answer.reason) == (500, "")
+    assert answer.message == (
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+    )
+    await world.delete(world.path("pods", "a"), {"gracePeriodSeconds": 0})
+
+
+@case
+async def a_pod_that_is_over_is_evicted_whatever_the_budget_says(world: World) -> None:
+    await world.made("pods", pod("a", nodeName="no-such-node"))
+    await world.patch(world.path("pods", "a", sub="status"), {"status": {"phase": "Succeeded"}})
+    await world.made("poddisruptionbudgets", _budget(minAvailable=1), POLICY)
+    assert (await _evict(world)).status == 201
+    await world.delete(world.path("pods", "a"), {"gracePeriodSeconds": 0})
+
+
+@case
+async def a_pod_that_has_no_node_is_evicted_whatever_the_budget_says(world: World) -> None:
+    await world.made("poddisruptionbudgets", _budget(minAvailable=1), POLICY)
+    await world.made("pods", pod("a"))
+    assert (await _evict(world)).status == 201
+    assert (await world.get(world.path("pods", "a"))).status == 404
+
+
+@case
+async def an_eviction_uses_the_budget_up(world: World) -> None:
+    await _ready_pod(world)
+    await world.made("poddisruptionbudgets", _budget(minAvailable=0), POLICY)
+    path = world.path("poddisruptionbudgets", "b", api=POLICY)
+    await world.until(path, lambda b: b.body["status"].get("disruptionsAllowed") == 1)
+    assert (await _evict(world)).status == 201
+    counted = await world.get(path)
+    assert counted.body["status"]["disruptionsAllowed"] == 0
+    await world.delete(world.path("pods", "a"), {"gracePeriodSeconds": 0})
+
+
+@case
+async def a_second_eviction_of_a_pod_that_finalizers_hold_writes_nothing(world: World) -> None:
+    body = pod("a")
+    body["metadata"]["finalizers"] = ["cafe.test/one"]
+    await world.made("pods", body)
+    await _evict(world)
+    first = await world.get(world.path("pods", "a"))
+    [condition] = first.body["status"]["conditions"]
+    assert condition["lastProbeTime"] is None
+    assert (condition["type"], condition["reason"]) == ("DisruptionTarget", "EvictionByEvictionAPI")
+    assert (await _evict(world)).status == 201
+    again = await world.get(world.path("pods", "a"))
+    conditions = again.body["status"]["conditions"]
+    # The collector of orphaned pods may come by: it alone writes other words.
+    assert again.version == first.version or conditions[0]["reason"] == "DeletionByPodGC"
+    await world.patch(world.path("pods", "a"), {"metadata": {"finalizers": None}})

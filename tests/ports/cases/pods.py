@@ -232,3 +232,44 @@ async def an_unscheduled_pod_has_no_log_yet(world: World) -> None:
     await world.made("pods", pod("a"))
     answer = await world.get(world.path("pods", "a", sub="log"))
     assert (answer.status, answer.body) == (204, b"")
+
+
+@case
+async def a_binding_to_what_is_no_node_is_an_error_without_a_reason(world: World) -> None:
+    path = world.path("pods", "no", sub="binding")
+    kind = 'target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"'
+    name = "target.name: Required value"
+    for target, text in (
+        ({"kind": "Pod", "name": "x"}, kind),
+        ({"kind": ""}, name),
+        ({"kind": "Pod"}, f"[{kind}, {name}]"),
+    ):
+        answer = await world.post(path, {**_binding("no", ""), "target": target})
+        assert (answer.status, answer.reason, answer.message) == (500, "", text)
+
+
+@case
+async def the_condition_of_a_bound_pod_tells_no_generation(world: World) -> None:
+    await world.made("pods", pod("a"))
+    await world.post(world.path("pods", "a", sub="binding"), _binding("a", "node-1"))
+    [condition] = (await world.get(world.path("pods", "a"))).body["status"]["conditions"]
+    assert condition.keys() == {"type", "status", "lastProbeTime", "lastTransitionTime"}
+    await world.delete(world.path("pods", "a"), {"gracePeriodSeconds": 0})
+
+
+@case
+async def a_condition_that_tells_no_times_has_null_times(world: World) -> None:
+    await world.made("pods", pod("a"))
+    patch = {"status": {"conditions": [{"type": "x/one", "status": "True"}]}}
+    answer = await world.patch(world.path("pods", "a", sub="status"), patch, STRATEGIC)
+    [condition] = answer.body["status"]["conditions"]
+    assert (condition["lastProbeTime"], condition["lastTransitionTime"]) == (None, None)
+
+
+@case
+async def an_update_that_takes_an_image_away_is_refused_twice(world: World) -> None:
+    await world.made("pods", pod("a"))
+    patch = {"spec": {"hostname": "other", "containers": [{"name": "main", "args": ["2"]}]}}
+    answer = await world.patch(world.path("pods", "a"), patch)
+    wanted = [("FieldValueForbidden", "spec"), ("FieldValueRequired", "spec.containers[0].image")]
+    assert sorted(answer.causes) == wanted

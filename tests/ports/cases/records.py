@@ -223,3 +223,34 @@ async def a_foreground_deletion_waits_for_children_that_block_it(world: World) -
     assert held.meta["finalizers"] == ["foregroundDeletion"]
     await world.patch(path, {"metadata": {"finalizers": None}})
     await world.until(world.path("configmaps", "owner"), lambda found: found.status == 404)
+
+
+@case
+async def the_keys_of_a_config_map_could_be_names_of_files(world: World) -> None:
+    for key in ("not a key", ".", "..", "..a", ""):
+        body = {**config_map("a"), "data": {key: "1"}}
+        answer = await world.post(world.path("configmaps"), body)
+        assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", f"data[{key}]")])
+    both = {**config_map("a", x="1"), "binaryData": {"x": "MQ=="}}
+    answer = await world.post(world.path("configmaps"), both)
+    assert answer.causes == [("FieldValueInvalid", "data[x]")]
+
+
+@case
+async def a_revision_tells_all_that_is_wrong_with_an_update(world: World) -> None:
+    head = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "a"}}
+    path = world.path("controllerrevisions", "a", api="apps/v1")
+    await world.made("controllerrevisions", {**head, "data": {"x": 1}, "revision": 1}, "apps/v1")
+    answer = await world.put(path, {**head, "data": {"x": 2}, "revision": -1})
+    assert sorted(answer.causes) == [("FieldValueInvalid", "data"), ("FieldValueInvalid", "revision")]
+
+
+@case
+async def who_writes_a_secret_as_text_owns_its_data(world: World) -> None:
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
+    await world.made("secrets", head)
+    answer = await world.patch(world.path("secrets", "a"), {"stringData": {"x": "1"}})
+    assert answer.body["data"] == {"x": "MQ=="}
+    owned = {name for entry in answer.meta["managedFields"] for name in entry["fieldsV1"]}
+    assert "f:data" in owned
+    assert "f:stringData" not in owned

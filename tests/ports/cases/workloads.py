@@ -158,3 +158,32 @@ async def a_deployments_table_has_the_columns_of_kubectl(world: World) -> None:
     assert names == ["Name", "Ready", "Up-to-date", "Available", "Age", "Containers", "Images", "Selector"]
     cells = answer.body["rows"][0]["cells"]
     assert [*cells[:4], *cells[5:]] == ["d", "0/0", 0, 0, "main", "registry.invalid/main:1", "app=d"]
+
+
+@case
+async def a_service_port_of_zero_is_no_target_either(world: World) -> None:
+    spec = {"clusterIP": "None", "ports": [{"port": 0}]}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": spec}
+    answer = await world.post(world.path("services"), body)
+    wanted = [("FieldValueInvalid", f"spec.ports[0].{name}") for name in ("port", "targetPort")]
+    assert sorted(answer.causes) == wanted
+
+
+@case
+async def a_service_has_a_known_affinity_and_names_each_port_once(world: World) -> None:
+    ports = [{"port": 80, "name": "web"}, {"port": 81, "name": "web"}]
+    spec = {"clusterIP": "None", "ports": ports, "sessionAffinity": "Sideways"}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": spec}
+    answer = await world.post(world.path("services"), body)
+    assert sorted(answer.causes) == [
+        ("FieldValueDuplicate", "spec.ports[1].name"),
+        ("FieldValueNotSupported", "spec.sessionAffinity"),
+    ]
+
+
+@case
+async def a_headless_service_without_a_selector_is_of_both_families(world: World) -> None:
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"clusterIP": "None"}}
+    made = await world.made("services", body)
+    spec = made.body["spec"]
+    assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == ("RequireDualStack", ["IPv4", "IPv6"])

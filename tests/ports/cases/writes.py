@@ -335,3 +335,23 @@ async def a_json_patch_replaces_what_is_not_there_if_its_parent_is(world: World)
     assert (answer.status, answer.body["data"]) == (200, {"x": "1", "new": "2"})
     steps = [{"op": "replace", "path": "/metadata/annotations/new", "value": "2"}]
     assert (await world.patch(path, steps, JSON_PATCH)).status == 422
+
+
+@case
+async def a_strategic_patch_orders_a_list_as_it_names_its_items(world: World) -> None:
+    """What only the server has stands before what it stood before; what is new comes first."""
+    path = world.path("configmaps", "a")
+    for old, patch, wanted in (
+        ("a", "b", "ba"),
+        ("a", "ba", "ba"),
+        ("ab", "ba", "ba"),
+        ("abc", "xb", "xabc"),
+    ):
+        body = config_map("a")
+        body["metadata"]["finalizers"] = [f"cafe.test/{name}" for name in old]
+        await world.made("configmaps", body)
+        change = {"metadata": {"finalizers": [f"cafe.test/{name}" for name in patch]}}
+        answer = await world.patch(path, change, STRATEGIC)
+        assert answer.meta["finalizers"] == [f"cafe.test/{name}" for name in wanted], (old, patch)
+        await world.patch(path, {"metadata": {"finalizers": None}})
+        await world.delete(path)

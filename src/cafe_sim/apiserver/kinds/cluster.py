@@ -1,5 +1,6 @@
 """Namespaces, nodes, services, claims, configuration, and all that is only stored."""
 
+import re
 from collections.abc import Mapping
 
 from cafe_sim.apiserver.errors import FieldError, not_supported
@@ -143,17 +144,12 @@ class ServiceRules(Rules):
         found = []
         if spec["type"] not in SERVICE_TYPES:
             found.append(not_supported("spec.type", spec["type"], SERVICE_TYPES))
+        if spec["sessionAffinity"] not in _AFFINITIES:
+            found.append(not_supported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES))
         ports = spec.get("ports") or []
         if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
             found.append(FieldError("Required", "spec.ports"))
-        for index, port in enumerate(ports):
-            at = f"spec.ports[{index}]"
-            if not 0 < port.get("port", 0) < 65536:
-                text = "must be between 1 and 65535, inclusive"
-                found.append(FieldError("Invalid", f"{at}.port", port.get("port", 0), text))
-            if len(ports) > 1 and not port.get("name"):
-                found.append(FieldError("Required", f"{at}.name"))
-        return found
+        return found + _check_ports(ports)
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """An address stays for life."""
@@ -175,8 +171,11 @@ def _with_addresses(obj: Json, around: Surroundings) -> Json:
         more["clusterIP"] = _free_address(around)
     address = more.get("clusterIP", spec.get("clusterIP"))
     more["clusterIPs"] = spec.get("clusterIPs") or [address]
-    more["ipFamilies"] = spec.get("ipFamilies") or ["IPv4"]
-    more["ipFamilyPolicy"] = spec.get("ipFamilyPolicy") or "SingleStack"
+    # Who leads to nothing that the server knows of may lead to either family.
+    is_any = address == "None" and not spec.get("selector")
+    more["ipFamilyPolicy"] = spec.get("ipFamilyPolicy") or ("RequireDualStack" if is_any else "SingleStack")
+    is_dual = is_any and more["ipFamilyPolicy"] != "SingleStack"
+    more["ipFamilies"] = spec.get("ipFamilies") or (["IPv4", "IPv6"] if is_dual else ["IPv4"])
     if spec["type"] in {"NodePort", "LoadBalancer"}:
         more["ports"] = _with_node_ports(spec.get("ports") or [], around)
     return obj if all(spec.get(k) == v for k, v in more.items()) else {**obj, "spec": {**spec, **more}}
@@ -208,8 +207,24 @@ class ConfigRules(Rules):
         if kind == "Secret":
             self.fields = {"type": ("type",)}
 
+    def check(self, obj: Json) -> list[FieldError]:
+        """Keys become names of files."""
+        data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+        found = []
+        for key in sorted(data):
+            found += _bad_key(f"data[{key}]", key)
+            if key in binary:
+                text = "duplicate of key present in binaryData"
+                found.append(FieldError("Invalid", f"data[{key}]", key, text))
+        for key in sorted(binary):
+            found += _bad_key(f"binaryData[{key}]", key)
+        return found
+
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """What is sealed stays, and stays sealed."""
+        return self._check_sealed(new, old) + self.check(new)
+
+    def _check_sealed(self, new: Json, old: Json) -> list[FieldError]:
         if self._kind == "Secret" and new.get("type") != old.get("type"):
             return [FieldError("Invalid", "type", new.get("type"), IMMUTABLE)]
         if not old.get("immutable"):
@@ -219,22 +234,42 @@ class ConfigRules(Rules):
         changed = [name for name in ("data", "binaryData") if new.get(name) != old.get(name)]
         return found + [FieldError("Forbidden", name, None, text) for name in changed]
 
-    def prepare_create(self, obj: Json, around: Surroundings) -> Json:
-        """Fold what was written as text into the data."""
-        return _folded(super().prepare_create(obj, around))
 
-    def prepare_update(self, new: Json, old: Json, around: Surroundings) -> Json:
-        """As on creation."""
-        return _folded(super().prepare_update(new, old, around))
+_AFFINITIES = ("ClientIP", "None")
 
 
-def _folded(obj: Json) -> Json:
-    if "stringData" not in obj:
-        return obj
-    import base64  # noqa: PLC0415 -- secrets alone need it
+def _check_ports(ports: list[Json]) -> list[FieldError]:
+    found, names = [], set()
+    for index, port in enumerate(ports):
+        at = f"spec.ports[{index}]"
+        for field in ("port", "targetPort"):
+            number = port.get(field, 0)
+            if isinstance(number, int) and not 0 < number < 65536:
+                text = "must be between 1 and 65535, inclusive"
+                found.append(FieldError("Invalid", f"{at}.{field}", number, text))
+        name = port.get("name")
+        if len(ports) > 1 and not name:
+            found.append(FieldError("Required", f"{at}.name"))
+        if name and name in names:
+            found.append(FieldError("Duplicate", f"{at}.name", name))
+        names.add(name)
+    return found
 
-    extra = {name: base64.b64encode(text.encode()).decode() for name, text in obj["stringData"].items()}
-    return with_fields(obj, data={**(obj.get("data") or {}), **extra}, stringData=None)
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+    "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+def _bad_key(path: str, key: str) -> list[FieldError]:
+    texts = [] if _KEY.fullmatch(key) else [_KEY_RULE]
+    if key in {".", ".."}:
+        texts.append(f"must not be '{key}'")
+    elif key.startswith(".."):
+        texts.append("must not start with '..'")
+    return [FieldError("Invalid", path, key, text) for text in texts]
 
 
 class ClaimRules(Rules):

@@ -166,11 +166,22 @@ def _node(value: Json) -> None:
         value["status"] = {**status, "allocatable": status["capacity"]}
 
 
+def _secret(value: Json) -> None:
+    """Fold what was written as text into the data. Go does so as it reads: `data` is what is owned."""
+    texts = value.pop("stringData", None)
+    if texts:
+        import base64  # noqa: PLC0415 -- secrets alone need it
+
+        told = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+        value["data"] = {**(value.get("data") or {}), **told}
+
+
 SPECIAL: dict[str, Callable[[Json], None]] = {
     "core/v1.Container": _container,
     "core/v1.EphemeralContainer": _container,
     "core/v1.PodSpec": _pod_spec,
     "core/v1.Pod": _pod,
+    "core/v1.Secret": _secret,
     "core/v1.ServiceSpec": _service,
     "core/v1.Node": _node,
     "apps/v1.DeploymentSpec": _deployment,

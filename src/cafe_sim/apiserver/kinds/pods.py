@@ -157,17 +157,18 @@ class PodRules(Rules):
         spec, before = new["spec"], old["spec"]
         if spec is before:
             return []
+        found = self.check(new)
         for kind in ("containers", "initContainers"):
             if len(spec.get(kind) or []) != len(before.get(kind) or []):
                 text = "pod updates may not add or remove containers"
-                return [FieldError("Forbidden", f"spec.{kind}", None, text)]
-        found = self.check(new) + list(_check_deadline(spec, before)) + list(_check_tolerations(spec, before))
-        found += _check_gates(spec, before)
-        if found:
-            return found
+                return [*found, FieldError("Forbidden", f"spec.{kind}", None, text)]
+        late = list(_check_deadline(spec, before))
+        if late and spec.get("activeDeadlineSeconds") is not None:
+            return found + late  # The real server looks no further then.
+        found += [*late, *_check_tolerations(spec, before), *_check_gates(spec, before)]
         if _munged(spec, before) != before:
-            return [FieldError("Forbidden", "spec", None, IMMUTABLE)]
-        return []
+            found.append(FieldError("Forbidden", "spec", None, IMMUTABLE))
+        return found
 
     def check_status_update(self, new: Json, old: Json) -> list[FieldError]:
         """A container that ended for good can't come back, and a pod's IPs must be addresses."""
@@ -278,35 +279,30 @@ def _set_back(fixed: Json, before: Json, name: str) -> None:
 
 def bound(pod: Json, node: str, annotations: Json, when: str) -> Json:
     """Return a pod as it is once it has a node."""
-    meta = pod["metadata"]
-    status = pod.get("status") or {}
-    scheduled = {
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": when,
-        "observedGeneration": meta.get("generation"),
-    }
-    conditions = [item for item in status.get("conditions") or [] if item["type"] != "PodScheduled"]
-    pod = {
-        **pod,
-        "spec": {**pod["spec"], "nodeName": node},
-        "status": {**status, "conditions": [*conditions, scheduled]},
-    }
+    pod = _with_condition(pod, {"type": "PodScheduled", "status": "True"}, when)
+    pod = {**pod, "spec": {**pod["spec"], "nodeName": node}}
     if annotations:
-        return with_meta(pod, annotations={**(meta.get("annotations") or {}), **annotations})
+        return with_meta(pod, annotations={**(pod["metadata"].get("annotations") or {}), **annotations})
     return pod
 
 
 def evicted(pod: Json, when: str) -> Json:
     """Return the pod with the condition by which its owner learns why it goes (KEP-3329)."""
-    status = pod.get("status") or {}
     target = {
         "type": "DisruptionTarget",
         "status": "True",
-        "lastTransitionTime": when,
         "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting",
     }
-    conditions = [item for item in status.get("conditions") or [] if item["type"] != "DisruptionTarget"]
-    return {**pod, "status": {**status, "conditions": [*conditions, target]}}
+    return _with_condition(pod, target, when)
+
+
+def _with_condition(pod: Json, wanted: Json, when: str) -> Json:
+    """Return *pod* with a condition where its like stood; one that says the same keeps its time."""
+    status = pod.get("status") or {}
+    conditions = list(status.get("conditions") or [])
+    at = next((i for i, has in enumerate(conditions) if has["type"] == wanted["type"]), len(conditions))
+    old = conditions[at] if at < len(conditions) else {}
+    since = old.get("lastTransitionTime") if old.get("status") == wanted["status"] else when
+    conditions[at : at + 1] = [{**wanted, "lastProbeTime": None, "lastTransitionTime": since}]
+    return {**pod, "status": {**status, "conditions": conditions}}

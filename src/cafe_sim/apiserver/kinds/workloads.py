@@ -151,9 +151,10 @@ class RevisionRules(Rules):
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         """Only the number may change."""
-        if new.get("data") == old.get("data"):
-            return self.check(new)
-        return [FieldError("Invalid", "data", new.get("data"), IMMUTABLE)]
+        found = self.check(new)
+        if new.get("data") != old.get("data"):
+            found.append(FieldError("Invalid", "data", new.get("data"), IMMUTABLE))
+        return found
 
 
 class BudgetRules(Rules):

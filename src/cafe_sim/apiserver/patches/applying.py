@@ -27,6 +27,8 @@ from cafe_sim.contract import Json
 def merged(kind: MergeType, live: Value, config: Value) -> Value:
     """Return *live* with all that *config* states."""
     parts, wanted = elements(kind, live), elements(kind, config)
+    if parts is not None and config is None:
+        return live  # Null is an empty container: it takes nothing away.
     if parts is None or wanted is None:
         return config
     if kind.kind == "map":

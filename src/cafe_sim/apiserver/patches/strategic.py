@@ -56,7 +56,7 @@ def _merge_map(fields: Value, old: Json, patch: Json) -> Json:
     for name in patch:
         plain = name[len(_ORDER) :]
         if name.startswith(_ORDER) and plain not in patch and isinstance(result.get(plain), list):
-            result[plain] = _ordered(_field(fields, plain), result[plain], patch[name])
+            result[plain] = _ordered(_field(fields, plain), result[plain], patch[name], old[plain])
     return result
 
 
@@ -84,8 +84,9 @@ def _merge(item: Field | None, old: Value, patch: Value, order: Value) -> Value:
         return _merge_map(_fields_of(item), base, patch)
     if not isinstance(patch, list) or item is None or item.merge_key is None:
         return _cleaned(patch)
-    merged = _merge_list(item, old if isinstance(old, list) else [], patch)
-    return _ordered(item, merged, order) if order is not None else merged
+    before = old if isinstance(old, list) else []
+    merged = _ordered(item, _merge_list(item, before, patch), patch, before)
+    return _ordered(item, merged, order, before) if order is not None else merged
 
 
 def _merge_entries(item: Field, old: Json, patch: Json) -> Json:
@@ -131,16 +132,24 @@ def _merge_list(item: Field, old: list[Value], patch: list[Value]) -> list[Value
     return result
 
 
-def _ordered(item: Field | None, items: list[Value], order: list[Value]) -> list[Value]:
-    """Return *items* in the wanted order; what the order doesn't name keeps its place."""
+def _ordered(item: Field | None, items: list[Value], order: list[Value], old: list[Value]) -> list[Value]:
+    """Return *items* in the wanted order; the others stand before what they stood before in *old*."""
     key = item.merge_key if item is not None else None
-    names = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
 
     def name_of(value: Value) -> Value:
         return value.get(key) if isinstance(value, dict) else value
 
+    wanted, before = [name_of(value) for value in order], [name_of(value) for value in old]
     named = sorted(
-        (value for value in items if name_of(value) in names), key=lambda v: names.index(name_of(v))
+        (value for value in items if name_of(value) in wanted), key=lambda v: wanted.index(name_of(v))
     )
-    slots = iter(named)
-    return [next(slots) if name_of(value) in names else value for value in items]
+    result: list[Value] = []
+    for value in (value for value in items if name_of(value) not in wanted):
+        while named and not _stands_before(name_of(value), name_of(named[0]), before):
+            result.append(named.pop(0))
+        result.append(value)
+    return result + named
+
+
+def _stands_before(one: Value, other: Value, names: list[Value]) -> bool:
+    return one in names and other in names and names.index(one) < names.index(other)

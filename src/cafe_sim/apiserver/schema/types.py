@@ -40,6 +40,10 @@ _ZEROS: dict[str, Value] = {
 _ZEROS |= {"int": 0, "int32": 0, "int64": 0}
 
 
+_STRUCTS = frozenset({"struct", "time", "microtime"})
+"""What is a struct in Go: its `omitempty` says nothing there, so that a time that nobody set is null."""
+
+
 class BadTypeError(ValueError):
     """A value doesn't fit its field; worded as Go's JSON decoder does."""
 
@@ -145,7 +149,7 @@ class Struct:
 def _is_always_written(item: Field) -> bool:
     if item.is_pointer or item.kind == "any":
         return False
-    if item.kind == "struct":
+    if item.kind in _STRUCTS:
         return not item.omits_empty_struct
     return not item.is_omitted
 
