@@ -34,6 +34,28 @@ def test_a_gate_that_fell_late_is_dated_late() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_successor_with_another_clock_neither_skips_nor_stretches_the_grace(seconds: int) -> None:
+    """What one leader dated by its machine's clock, the next one compared with its own."""
+    clocks = tuple(
+        PlannedFault(
+            kind="clock is wrong",
+            at=0.0,
+            lasts=600.0,
+            args={"candidate": n, "seconds": seconds * (1 - 2 * n)},
+        )
+        for n in range(2)
+    )
+    cuts = tuple(
+        PlannedFault(kind="controller loses power", at=65.0 + n, args={"candidate": n}) for n in range(2)
+    )
+    shape = Shape(replicas=2, grace=30, candidates=2)
+    verdict = run(Plan(seed=3, shape=shape, steps=CALM.steps, faults=(*clocks, *cuts)))
+    assert verdict.violations == []
+    assert verdict.simulated < 1500, "nobody waited for an hour"
+
+
+@pytest.mark.slow
 def test_equal_plans_give_equal_traces() -> None:
     plan = draw_plan(7)
     assert run(plan).trace == run(plan).trace
