@@ -195,9 +195,11 @@ class SeededLoop(asyncio.AbstractEventLoop):
                 if at_once > self._most_at_once:
                     raise Livelock(f"{at_once} callbacks at {self._now:.3f} s; next: {self._ready[0]!r}")
                 self._run_one(self._take())
-            elif not self._leap():
+                continue
+            before = self._now
+            if not self._leap():
                 raise Deadlock(f"Nothing is left to do at {self._now:.3f} s")
-            else:
+            if self._now > before:  # A timer of no time at all is no progress.
                 at_once = 0
 
     def _take(self) -> asyncio.Handle:

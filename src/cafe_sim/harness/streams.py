@@ -1,6 +1,7 @@
 """Watches as a client sees them: lines of one API server's watch cache, which may lag, freeze or be wrong."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -118,8 +119,9 @@ class OpenStream:
         if self.replica.is_frozen:
             self.replica.when_thawed(self._release)
             return
-        delay = max(0.0, self._held[0][0] - self._network.loop.now)
-        self._network.later(timedelta(seconds=delay), self._release)
+        # Rounded up: a bent clock's instants lie between microseconds, and too early is in vain.
+        delay = math.ceil(max(0.0, self._held[0][0] - self._network.loop.now) * 1e6)
+        self._network.later(timedelta(microseconds=delay), self._release)
 
     def _release(self) -> None:
         self._is_waiting = False

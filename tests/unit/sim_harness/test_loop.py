@@ -78,6 +78,18 @@ def test_when_time_stands_still_it_says_so() -> None:
     loop.bury()
 
 
+def test_timers_of_no_time_are_no_progress() -> None:
+    loop = SeededLoop(most_at_once=1000)  # type: ignore[abstract] # the rest is fenced off
+
+    def again() -> None:
+        loop.call_at(loop.now, again)
+
+    loop.call_soon(again)
+    with pytest.raises(Livelock):
+        loop.run_until_complete(asyncio.sleep(1))
+    loop.bury()
+
+
 def test_a_power_cut_leaves_no_time_for_finally() -> None:
     loop, said = a_loop(), []
 
