@@ -69,8 +69,8 @@ def test_a_good_tape_is_replayed_and_said_to_be_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_witness_changes_no_hash() -> None:
-    seen = run(TINY, witness=Scribe())
+def test_a_guest_changes_no_hash() -> None:
+    seen = run(TINY, guest=Scribe())
     assert seen.trace == run(TINY).trace
     assert any("is made, web:1" in entry.what for entry in seen.journal)
 
