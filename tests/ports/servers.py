@@ -152,6 +152,8 @@ async def fresh_world(transport: Transport, hooks: Hooks) -> AsyncIterator[World
     assert answer.status == 201, answer.body
     # Without its service account no pod is admitted.
     await world.until(world.path("serviceaccounts", "default"), lambda found: found.status == 200)
+    # It comes at a time of its own, into whatever watches ConfigMaps.
+    await world.until(world.path("configmaps", "kube-root-ca.crt"), lambda found: found.status == 200)
     try:
         yield world
     finally:
