@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cafe_sim.harness.chance import Chance
-from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo
+from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo, nothing
 from cafe_sim.harness.plan import Shape
 from cafe_sim.kubelet.kubelet import Kubelet
 from cafe_sim.kubelet.registry import Registry
@@ -38,12 +38,16 @@ def _power_on(kubelet: Kubelet) -> None:
 def _zone(world: "World", args: Args, _: Chance) -> Undo:
     cell = sorted(world.cells)[args["cell"] % len(world.cells)]
     lost = [k for k in world.kubelets() if k.spec.name.startswith(f"{cell}-")]
-    for kubelet in lost:
-        kubelet.power_off()
     world.met("zone is lost")
+    return _without_power(lost)
+
+
+def _without_power(machines: list[Kubelet]) -> Undo:
+    for kubelet in machines:
+        kubelet.power_off()
 
     def undo() -> None:
-        for kubelet in lost:
+        for kubelet in machines:
             _power_on(kubelet)
 
     return undo
@@ -55,15 +59,8 @@ def _draw_cell(chance: Chance, shape: Shape) -> Args:
 
 def _mass_reboot(world: "World", _: Args, __: Chance) -> Undo:
     """All machines lose power; they boot when it is back."""
-    for kubelet in world.kubelets():
-        kubelet.power_off()
     world.met("all nodes reboot")
-
-    def undo() -> None:
-        for kubelet in world.kubelets():
-            _power_on(kubelet)
-
-    return undo
+    return _without_power(world.kubelets())
 
 
 def _cut(world: "World", args: Args, _: Chance) -> Undo:
@@ -152,19 +149,15 @@ def _no_pulls(world: "World", _: Args, __: Chance) -> Undo:
     return lambda: world.nodes.set_registry(replace(usual, absent_words=Registry().absent_words))
 
 
-def _nothing(_: Chance, __: Shape) -> Args:
-    return {}
-
-
 NODE_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("node loses power", "node", _draw_node, _power, longest=600.0),
     FaultKind("zone is lost", "zone", _draw_cell, _zone, longest=600.0),
-    FaultKind("all nodes reboot", "node", _nothing, _mass_reboot),
+    FaultKind("all nodes reboot", "node", nothing, _mass_reboot),
     FaultKind("node is cut from the control plane", "node", _draw_node, _cut, longest=600.0),
     FaultKind("node flaps", "node", _draw_node, _flap, longest=120.0),
     FaultKind("data plane is cut", "node", _draw_node, _hang),
     FaultKind("kubelet dies", "kubelet", _draw_node, _kubelet_dies),
     FaultKind("container is killed", "kubelet", _draw_node, _container_dies, longest=0.0),
     FaultKind("kubelets are slow", "kubelet", _draw_slow, _slow),
-    FaultKind("registry is down", "kubelet", _nothing, _no_pulls),
+    FaultKind("registry is down", "kubelet", nothing, _no_pulls),
 )

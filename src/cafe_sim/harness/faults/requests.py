@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cafe.kube.transport import Response
 from cafe_sim.harness.chance import Chance
-from cafe_sim.harness.faults.kinds import Args, Begin, FaultKind, Undo
+from cafe_sim.harness.faults.kinds import Args, Begin, FaultKind, Undo, nothing
 from cafe_sim.harness.network import Mishap, Sent, refusal
 from cafe_sim.harness.plan import Shape
 
@@ -75,10 +74,6 @@ def befalling(mishap: Mishap, *, is_write: bool = True) -> Begin:
     return begin
 
 
-def _answering(name: str, answer: Response) -> Mishap:
-    return Mishap(name, answer=answer)
-
-
 WRITES = (
     Mishap("write conflicts", answer=CONFLICT),
     Mishap("write throttled", answer=TOO_MANY),
@@ -138,5 +133,5 @@ REQUEST_FAULTS: tuple[FaultKind, ...] = (
     *(FaultKind(m.name, "API write", draw_writes, befalling(m)) for m in WRITES),
     *(FaultKind(m.name, "API write", draw_writes, befalling(m), is_usual=False) for m in LATE),
     *(FaultKind(m.name, "read", draw_reads, befalling(m, is_write=False)) for m in READS),
-    FaultKind("webhook is down", "API write", lambda _, __: {}, _webhook_down),
+    FaultKind("webhook is down", "API write", nothing, _webhook_down),
 )
