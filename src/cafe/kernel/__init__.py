@@ -5,6 +5,7 @@ from cafe.kernel.digest import Digest, digest_of
 from cafe.kernel.entropy import Entropy, SystemEntropy
 from cafe.kernel.errors import CafeError, Conflict, Refusal, Unavailable
 from cafe.kernel.keys import ObjectKey
+from cafe.kernel.notes import Note
 from cafe.kernel.outcome import Outcome
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Conflict",
     "Digest",
     "Entropy",
+    "Note",
     "ObjectKey",
     "Outcome",
     "Refusal",

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
-from cafe.kernel import ObjectKey
+from cafe.kernel import Note, ObjectKey
 from cafe.workloads.domain.facts import PodFact, RevisionFact
-from cafe.workloads.domain.release import Note, ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.release import ReleaseView, SetAction, UnitFact
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.updating import Step

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSetSpec
 from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, ZONE_LABEL
+from cafe.api.selectors import matches
 from cafe.workloads.domain.children import REQUIRED, bind_to_unit, child_name, render_child
 from cafe.workloads.domain.groups import UnitGoal
-from cafe.workloads.domain.selectors import matches
 from tests.unit.workloads.releaseworld import application
 
 REQUIREMENTS = st.builds(

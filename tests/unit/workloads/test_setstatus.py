@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec, InPlaceSetStatus
+from cafe.api.selectors import selector_text
 from cafe.api.shapes import LabelRequirement, LabelSelector, Metadata, PodTemplate
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import SetGoal
-from cafe.workloads.domain.setstatus import can_wait, selector_text, set_status
+from cafe.workloads.domain.setstatus import can_wait, set_status
 from cafe.workloads.domain.updating import Progress
 from tests.unit.workloads.facts import DWELL, NEW, OLD, changing, goal, pod, sick, withheld
 

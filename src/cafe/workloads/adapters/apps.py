@@ -9,23 +9,23 @@ from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import API_VERSION, APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_LABEL
 from cafe.api.shapes import Metadata
-from cafe.kernel import Clock, Conflict, ObjectKey, Refusal
+from cafe.kernel import Clock, Conflict, Note, ObjectKey, Refusal
 from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
 from cafe.kube.merging import difference
 from cafe.kube.patches import MergePatch
+from cafe.kube.statuses import status_patch
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.sets import Teller, status_patch
+from cafe.workloads.adapters.sets import Teller
 from cafe.workloads.adapters.watched import (
-    CAFE_DEPLOYMENTS,
-    IN_PLACE_SETS,
     OWNER_APP,
     Watched,
     app_scope,
     controller_of,
 )
 from cafe.workloads.domain.facts import RevisionFact
-from cafe.workloads.domain.release import ChangeSet, MakeSet, Note, ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.release import ChangeSet, MakeSet, ReleaseView, SetAction, UnitFact
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.ports import AppView
 

@@ -6,6 +6,7 @@ A change is looked at when the set is next asked for, so that a `Crowd` given ou
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cafe.api.selectors import matches
 from cafe.api.shapes import LabelSelector, Metadata
 from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
@@ -15,7 +16,6 @@ from cafe.workloads.adapters.watched import CONTROLLER
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
-from cafe.workloads.domain.selectors import matches
 
 
 @dataclass(slots=True)

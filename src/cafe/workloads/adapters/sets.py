@@ -1,33 +1,31 @@
 """InPlaceSets on Kubernetes."""
 
 from collections.abc import Hashable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
-
-import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.names import UPDATE_STATE_ANNOTATION
+from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
-from cafe.kernel import Clock, Conflict, ObjectKey, Unavailable
+from cafe.kernel import Clock, Conflict, Note, ObjectKey, Unavailable
 from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists, NotFound
-from cafe.kube.merging import difference
-from cafe.kube.objects import PODS, Pod, format_time
+from cafe.kube.kinds import IN_PLACE_SETS
+from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
+from cafe.kube.statuses import status_patch
 from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.pace import Pace
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.watched import IN_PLACE_SETS, ORPHANS, Watched, set_scope
+from cafe.workloads.adapters.watched import ORPHANS, Watched, set_scope
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
-from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
-from cafe.workloads.domain.selectors import matches
 from cafe.workloads.domain.setstatus import can_wait
 from cafe.workloads.domain.updating import LowerGate, Step
 from cafe.workloads.ports import SetView
@@ -198,29 +196,6 @@ class KubeSets:
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event."""
         self._teller.tell(IN_PLACE_SETS.kind, owner.metadata, note)
-
-
-def status_patch(
-    meta: Metadata, old: msgspec.Struct, new: msgspec.Struct, now: datetime
-) -> dict[str, Any] | None:
-    """Return the guarded merge patch from one status to the next; None if nothing differs.
-
-    The first status is written whole: zeros, too, are told.
-    """
-    was, will = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    if not was.get("observedGeneration"):
-        was = {}
-    before = {c["type"]: c for c in was.get("conditions", [])}
-    for condition in will.get("conditions", []):
-        known = before.get(condition["type"], {})
-        same = known.get("status") == condition["status"]
-        kept = known.get("lastTransitionTime") if same else None
-        condition["lastTransitionTime"] = kept or format_time(now)
-    changed = difference(was, will)
-    if not changed:
-        return None
-    guard = {"uid": meta.uid, "resourceVersion": meta.resource_version}
-    return {"metadata": guard, "status": changed}
 
 
 def _guard(pod: PodFact) -> dict[str, Any]:

@@ -5,21 +5,16 @@ from collections.abc import Callable, Hashable
 
 from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import CELL_LABEL, GROUP, VERSION, ZONE_LABEL
+from cafe.api.names import CELL_LABEL, ZONE_LABEL
+from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.api.shapes import OwnerReference as ApiOwner
 from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.caches import Caches
 from cafe.kube.indexes import by_controller
+from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
 from cafe.kube.objects import CONTROLLER_REVISIONS, NODES, PODS, ControllerRevision, Node, Pod
-from cafe.kube.resources import Kind
-from cafe.workloads.domain.selectors import matches
-
-IN_PLACE_SETS = Kind(GROUP, VERSION, "inplacesets", "InPlaceSet", namespaced=True, type=InPlaceSet)
-CAFE_DEPLOYMENTS = Kind(
-    GROUP, VERSION, "cafedeployments", "CafeDeployment", namespaced=True, type=CafeDeployment
-)
 
 CONTROLLER = "controller"
 ORPHANS = "orphans"

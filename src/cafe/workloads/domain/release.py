@@ -13,7 +13,7 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus
 from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.names import CONFIRM_ANNOTATION
-from cafe.kernel import Refusal
+from cafe.kernel import Note, Refusal
 from cafe.workloads.domain.children import child_name, render_child
 from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
 from cafe.workloads.domain.groups import (
@@ -93,15 +93,6 @@ class DropSet:
 
 
 SetAction = MakeSet | ChangeSet | DropSet
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that happened, for an Event."""
-
-    reason: str
-    message: str
-    is_warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from cafe.api.cafedeployment import (
     Waiting,
 )
 from cafe.api.inplaceset import InPlaceSetStatus
+from cafe.api.selectors import selector_text
 from cafe.api.shapes import Condition
 from cafe.kernel import Refusal
 from cafe.workloads.domain.confirming import WAITING
 from cafe.workloads.domain.groups import BETA, goals, group_after, group_name
-from cafe.workloads.domain.setstatus import selector_text
 
 Believed = Mapping[str, tuple[InPlaceSetStatus, bool]]
 """Per unit: its set's status, and whether it speaks of the newest spec and the plan's revision."""

@@ -5,7 +5,8 @@ from collections.abc import Collection
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
-from cafe.api.shapes import Condition, LabelSelector
+from cafe.api.selectors import selector_text
+from cafe.api.shapes import Condition
 from cafe.kernel import Refusal
 from cafe.workloads.domain.budget import aims_at
 from cafe.workloads.domain.crowd import Crowd
@@ -108,19 +109,3 @@ def _available(owner: InPlaceSet, goal: SetGoal, available: int) -> Condition:
         message=f"{available} pods are available, at least {floor} are wanted",
         observed_generation=owner.metadata.generation,
     )
-
-
-def selector_text(selector: LabelSelector) -> str:
-    """Write a selector as kubectl takes it with `-l`."""
-    parts = [f"{k}={v}" for k, v in sorted(selector.match_labels.items())]
-    for rule in selector.match_expressions:
-        values = f"({','.join(rule.values)})"
-        parts.append(
-            {
-                "In": f"{rule.key} in {values}",
-                "NotIn": f"{rule.key} notin {values}",
-                "Exists": rule.key,
-                "DoesNotExist": f"!{rule.key}",
-            }[rule.operator]
-        )
-    return ",".join(parts)

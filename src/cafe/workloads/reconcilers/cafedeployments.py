@@ -9,13 +9,13 @@ from datetime import timedelta
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.api.selectors import demand_match
 from cafe.kernel import ObjectKey, Outcome, Refusal
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
-from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.ports import AppStore, AppView, RevisionTaken
 
 RECHECK = timedelta(minutes=5)

@@ -11,15 +11,14 @@ from datetime import timedelta
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, PodUpgradePolicy
-from cafe.kernel import Clock, Conflict, ObjectKey, Outcome, Refusal
+from cafe.api.selectors import demand_match
+from cafe.kernel import Clock, Conflict, Note, ObjectKey, Outcome, Refusal
 from cafe.workloads.domain.budget import Budget, budget_now, count_of
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import RevisionFact
-from cafe.workloads.domain.release import Note
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
 from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
-from cafe.workloads.domain.selectors import demand_match
 from cafe.workloads.domain.setstatus import refused_status, set_status
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import (

@@ -2,9 +2,9 @@
 
 import pytest
 
+from cafe.api.selectors import demand_match, matches
 from cafe.api.shapes import LabelRequirement, LabelSelector
 from cafe.kernel import Refusal
-from cafe.workloads.domain.selectors import demand_match, matches
 
 
 @pytest.mark.parametrize(

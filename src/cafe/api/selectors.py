@@ -1,4 +1,4 @@
-"""Whether labels match a selector (metav1.LabelSelector)."""
+"""What a selector (metav1.LabelSelector) says: whether labels match it, and how it is written."""
 
 from collections.abc import Mapping
 
@@ -28,6 +28,22 @@ def demand_match(selector: LabelSelector, labels: Mapping[str, str]) -> None:
             "The pods that are made would not belong to the set.",
             "Add the labels to the template, or make a new object with another selector.",
         )
+
+
+def selector_text(selector: LabelSelector) -> str:
+    """Write a selector as kubectl takes it with `-l`."""
+    parts = [f"{k}={v}" for k, v in sorted(selector.match_labels.items())]
+    for rule in selector.match_expressions:
+        values = f"({','.join(rule.values)})"
+        parts.append(
+            {
+                "In": f"{rule.key} in {values}",
+                "NotIn": f"{rule.key} notin {values}",
+                "Exists": rule.key,
+                "DoesNotExist": f"!{rule.key}",
+            }[rule.operator]
+        )
+    return ",".join(parts)
 
 
 def _holds(rule: LabelRequirement, labels: Mapping[str, str]) -> bool:

@@ -1,0 +1,19 @@
+"""Our own kinds, as the machinery addresses and decodes them."""
+
+from cafe.api.cafeapprevision import CafeAppRevision
+from cafe.api.cafeappservice import CafeAppService
+from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.inplaceset import InPlaceSet
+from cafe.api.names import GROUP, VERSION
+from cafe.kube.resources import Kind
+
+CAFE_APP_SERVICES = Kind(
+    GROUP, VERSION, "cafeappservices", "CafeAppService", namespaced=True, type=CafeAppService
+)
+CAFE_APP_REVISIONS = Kind(
+    GROUP, VERSION, "cafeapprevisions", "CafeAppRevision", namespaced=True, type=CafeAppRevision
+)
+CAFE_DEPLOYMENTS = Kind(
+    GROUP, VERSION, "cafedeployments", "CafeDeployment", namespaced=True, type=CafeDeployment
+)
+IN_PLACE_SETS = Kind(GROUP, VERSION, "inplacesets", "InPlaceSet", namespaced=True, type=InPlaceSet)
