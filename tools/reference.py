@@ -33,7 +33,7 @@ def _kind(declaration: KindDeclaration) -> list[str]:
         "| field | type | default | what |",
         "|---|---|---|---|",
     ]
-    for part in ("spec", "status"):
+    for part in ("spec", "status") if "status" in properties else ("spec",):
         lines += _fields(part, properties[part])
     lines += ["", "Refused at admission, beside what the types say:\n"]
     lines += [f"- `{rule.field_path}`: {rule.message}" for rule in declaration.rules]

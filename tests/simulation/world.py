@@ -36,6 +36,8 @@ Check: TypeAlias = Callable[[], object]
 PODS = "pods"
 SETS = "inplacesets.apps.cafe.sofastack.io"
 APPS = "cafedeployments.apps.cafe.sofastack.io"
+APP_SERVICES = "cafeappservices.apps.cafe.sofastack.io"
+APP_REVISIONS = "cafeapprevisions.apps.cafe.sofastack.io"
 REVISIONS = "controllerrevisions.apps"
 EVENTS = "events.events.k8s.io"
 CELLS = {"cell-a": "zone-1", "cell-b": "zone-2"}
@@ -365,6 +367,30 @@ def a_set(replicas: int = 3, name: str = "web", **more: Any) -> Json:  # noqa: A
         "kind": "InPlaceSet",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {**spec, "strategy": strategy, **more},
+    }
+
+
+def a_service(
+    replicas: int = 10,
+    publish: Mapping[str, object] | None = None,
+    **more: Any,  # noqa: ANN401 -- any field
+) -> Json:
+    """Return a CafeAppService over cells, with a Service and a config; *more* goes into its spec."""
+    app = an_app(replicas)["spec"]
+    template = a_template(envFrom=[{"configMapRef": {"name": "settings"}}])
+    spec = {
+        "selector": app["selector"],
+        "template": template,
+        "services": [{"name": "web", "spec": {"ports": [{"name": "http", "port": 80}]}}],
+        "configs": [{"name": "settings", "data": {"COLOUR": "blue"}}],
+        "elasticity": {"replicas": replicas},
+        "deploy": {"strategy": app["strategy"], "topology": app["topology"]},
+    }
+    return {
+        "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
+        "kind": "CafeAppService",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {**spec, **({"publish": dict(publish)} if publish else {}), **more},
     }
 
 

@@ -4,13 +4,18 @@ from typing import Any
 
 import msgspec
 
-from cafe.api import cafedeployment, inplaceset
+from cafe.api import cafeapprevision, cafeappservice, cafedeployment, inplaceset
 from cafe.api.declaration import KindDeclaration
 from cafe.api.names import GROUP, VERSION
 
 Schema = dict[str, Any]
 
-DECLARATIONS = (cafedeployment.DECLARATION, inplaceset.DECLARATION)
+DECLARATIONS = (
+    cafeappservice.DECLARATION,
+    cafeapprevision.DECLARATION,
+    cafedeployment.DECLARATION,
+    inplaceset.DECLARATION,
+)
 """Every kind of CAFE."""
 
 DROPPED = {"title", "default", "properties", "propertyNames", "additionalProperties", "items"}
@@ -27,7 +32,7 @@ def crd_of(declaration: KindDeclaration) -> Schema:
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": _object_schema(declaration)},
-        "subresources": _subresources(declaration),
+        **({"subresources": found} if (found := _subresources(declaration)) else {}),
         "additionalPrinterColumns": [
             {
                 "name": c.name,
@@ -59,7 +64,7 @@ def crd_of(declaration: KindDeclaration) -> Schema:
 
 
 def _subresources(declaration: KindDeclaration) -> Schema:
-    found: Schema = {"status": {}}
+    found: Schema = {"status": {}} if has_status(declaration) else {}
     if scale := declaration.scale:
         found["scale"] = {
             "specReplicasPath": scale.spec_path,
@@ -67,6 +72,11 @@ def _subresources(declaration: KindDeclaration) -> Schema:
             "labelSelectorPath": scale.selector_path,
         }
     return found
+
+
+def has_status(declaration: KindDeclaration) -> bool:
+    """Whether objects of the kind tell what became of them."""
+    return "status" in declaration.type.__struct_fields__
 
 
 def _object_schema(declaration: KindDeclaration) -> Schema:
@@ -81,18 +91,20 @@ def _object_schema(declaration: KindDeclaration) -> Schema:
         }
         for rule in declaration.rules
     ]
-    status = {k: v for k, v in root["properties"]["status"].items() if k not in {"default", "required"}}
+    parts = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+        "spec": spec,
+    }
+    if status := root["properties"].get("status"):
+        told = {k: v for k, v in status.items() if k not in {"default", "required"}}
+        parts["status"] = _without_defaults(told)
     return {
         "type": "object",
         "description": declaration.description,
         "required": ["spec"],
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": spec,
-            "status": _without_defaults(status),
-        },
+        "properties": parts,
     }
 
 

@@ -16,6 +16,18 @@ UNIT_LABEL = f"{DOMAIN}/unit"
 APP_LABEL = f"{DOMAIN}/app"
 """On an InPlaceSet and its pods: the CafeDeployment they belong to."""
 
+SERVICE_LABEL = f"{DOMAIN}/app-service"
+"""On whatever is rendered from a CafeAppService, and on its revisions: the service."""
+
+APP_REVISION_ANNOTATION = f"{DOMAIN}/app-revision"
+"""On whatever is rendered from a CafeAppService: the number of the revision it was rendered from."""
+
+RENDERED_ANNOTATION = f"{DOMAIN}/rendered"
+"""On whatever is rendered from a CafeAppService: digest of what was asked for, which tells drift."""
+
+DRAIN_FINALIZER = f"{DOMAIN}/drain"
+"""On a CafeAppService: it goes only after its pods are gone."""
+
 CELL_LABEL = f"{DOMAIN}/cell"
 """On nodes: the cell they belong to."""
 

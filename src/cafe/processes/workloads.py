@@ -9,10 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from cafe.api.names import API_VERSION, DOMAIN
 from cafe.api.shapes import Metadata
-from cafe.kernel import Clock, Entropy, ObjectKey
+from cafe.appservices.adapters.services import KubeServices
+from cafe.appservices.adapters.watched import WatchedServices
+from cafe.appservices.reconcilers.cafeappservices import CafeAppServiceReconciler
+from cafe.kernel import Clock, Entropy, Note, ObjectKey
 from cafe.kube.caches import Caches
 from cafe.kube.client import Client
-from cafe.kube.controller import Controller
+from cafe.kube.controller import Controller, Reconcile
 from cafe.kube.events import EventRecorder, News
 from cafe.kube.informer import InformerSettings
 from cafe.kube.objects import ObjectReference
@@ -23,9 +26,12 @@ from cafe.placement.domain.spread import spread
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import Watched
-from cafe.workloads.domain.release import Note
 from cafe.workloads.reconcilers.cafedeployments import CafeDeploymentReconciler
 from cafe.workloads.reconcilers.inplacesets import InPlaceSetReconciler
+
+WORKLOADS = frozenset({"inplaceset", "cafedeployment"})
+CONTROLLERS = WORKLOADS | {"cafeappservice"}
+"""Every controller of a member cluster. The workloads' own can run without those above them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Surroundings:
 
     Attributes:
         collector: Entered while caches fill: what the process does about its garbage collector meanwhile.
+        controllers: Names of those that run.
     """
 
     clock: Clock
@@ -41,6 +48,7 @@ class Surroundings:
     registry: CollectorRegistry
     informers: InformerSettings | None = None
     collector: Callable[[], AbstractAsyncContextManager[None]] = collector_held
+    controllers: frozenset[str] = CONTROLLERS
 
 
 class EventTeller:
@@ -63,37 +71,38 @@ class EventTeller:
 
 
 class WorkloadControllers:
-    """InPlaceSet and CafeDeployment controllers over shared caches."""
+    """The controllers of a member cluster over shared caches."""
 
     def __init__(self, client: Client, around: Surroundings, instance: str) -> None:
-        self._collector = around.collector
+        self._around = around
         self.caches = Caches(client, around.informers, CacheMetrics(around.registry))
         self._recorder = EventRecorder(client, f"{DOMAIN}/workloads", instance)
-        watched = Watched(self.caches)
-        teller = EventTeller(self._recorder)
-        sets = KubeSets(client, watched, around.clock, teller)
-        apps = KubeApps(client, watched, around.clock, teller)
-        metrics = ControllerMetrics(around.registry)
-        set_queue: WorkQueue[ObjectKey] = WorkQueue(around.clock, around.entropy)
-        app_queue: WorkQueue[ObjectKey] = WorkQueue(around.clock, around.entropy)
-        watched.wake_sets(set_queue.add)
-        watched.wake_apps(app_queue.add)
-        self._controllers = (
-            Controller(
-                "inplaceset",
-                InPlaceSetReconciler(sets, around.clock).reconcile,
-                set_queue,
-                around.clock,
-                metrics=metrics.bind("inplaceset"),
-            ),
-            Controller(
-                "cafedeployment",
-                CafeDeploymentReconciler(apps, spread).reconcile,
-                app_queue,
-                around.clock,
-                metrics=metrics.bind("cafedeployment"),
-            ),
-        )
+        self._teller = EventTeller(self._recorder)
+        self._metrics = ControllerMetrics(around.registry)
+        self._controllers = [*self._workloads(client)]
+        if "cafeappservice" in around.controllers:
+            self._controllers.append(self._services(client))
+
+    def _workloads(self, client: Client) -> tuple[Controller, Controller]:
+        clock, watched = self._around.clock, Watched(self.caches)
+        sets = KubeSets(client, watched, clock, self._teller)
+        apps = KubeApps(client, watched, clock, self._teller)
+        set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
+        app_controller = self._controller("cafedeployment", CafeDeploymentReconciler(apps, spread).reconcile)
+        watched.wake_sets(set_controller.queue.add)
+        watched.wake_apps(app_controller.queue.add)
+        return set_controller, app_controller
+
+    def _services(self, client: Client) -> Controller:
+        watched = WatchedServices(self.caches)
+        services = KubeServices(client, watched, self._around.clock, self._teller)
+        controller = self._controller("cafeappservice", CafeAppServiceReconciler(services).reconcile)
+        watched.wake(controller.queue.add)
+        return controller
+
+    def _controller(self, name: str, reconcile: Reconcile) -> Controller:
+        queue: WorkQueue[ObjectKey] = WorkQueue(self._around.clock, self._around.entropy)
+        return Controller(name, reconcile, queue, self._around.clock, metrics=self._metrics.bind(name))
 
     @property
     def is_ready(self) -> bool:
@@ -104,7 +113,7 @@ class WorkloadControllers:
         """Fill the caches, then reconcile, until drained or cancelled."""
         background = (asyncio.ensure_future(self.caches.run()), asyncio.ensure_future(self._recorder.run()))
         try:
-            async with self._collector():
+            async with self._around.collector():
                 await self.caches.wait_synced()
             async with asyncio.TaskGroup() as tasks:
                 for controller in self._controllers:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from cafe.api.names import CONTROLLER_LEASE, CONTROLLER_NAMESPACE
 from cafe.kernel import ObjectKey
 from cafe.processes.replica import Replica
-from cafe.processes.workloads import Surroundings
+from cafe.processes.workloads import WORKLOADS, Surroundings
 from cafe_sim.harness.processes import SimProcess
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Candidate:
 
     def _program(self, process: SimProcess) -> Callable[[], Awaitable[None]]:
         clock, entropy = process.clock, process.entropy
-        around = Surroundings(clock, entropy, CollectorRegistry(), collector=nullcontext)
+        around = Surroundings(
+            clock, entropy, CollectorRegistry(), collector=nullcontext, controllers=WORKLOADS
+        )
         lease = ObjectKey(CONTROLLER_NAMESPACE, CONTROLLER_LEASE)
         transport = self._world.network.transport(process)
         replica = Replica(transport, around, lease, f"{process.name}_{entropy.uid()}")

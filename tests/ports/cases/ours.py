@@ -12,7 +12,7 @@ TEMPLATE = {
 SPEC: Json = {"selector": {"matchLabels": {"app": "a"}}, "template": TEMPLATE}
 
 
-async def _installed(world: World, plural: str) -> str:
+async def installed(world: World, plural: str) -> str:
     """Install our kinds as the product does; other cases may do the same at the same time."""
     for declaration in DECLARATIONS:
         body = crd_of(declaration)
@@ -30,7 +30,7 @@ def _body(kind: str, **spec: object) -> Json:
 
 async def _refused(world: World, plural: str, field: str, words: str, **spec: object) -> Answer:
     kind = {"inplacesets": "InPlaceSet", "cafedeployments": "CafeDeployment"}[plural]
-    answer = await world.post(await _installed(world, plural), _body(kind, **spec))
+    answer = await world.post(await installed(world, plural), _body(kind, **spec))
     assert (answer.status, answer.reason) == (422, "Invalid"), answer.body
     assert answer.causes[0][1] == field
     assert words in answer.message
@@ -39,7 +39,7 @@ async def _refused(world: World, plural: str, field: str, words: str, **spec: ob
 
 @case
 async def our_kinds_fill_in_their_defaults(world: World) -> None:
-    path = await _installed(world, "cafedeployments")
+    path = await installed(world, "cafedeployments")
     made = await world.post(path, _body("CafeDeployment"))
     assert made.status == 201
     spec = made.body["spec"]
@@ -52,7 +52,7 @@ async def our_kinds_fill_in_their_defaults(world: World) -> None:
 
 @case
 async def a_set_of_ours_fills_in_its_defaults(world: World) -> None:
-    made = await world.post(await _installed(world, "inplacesets"), _body("InPlaceSet"))
+    made = await world.post(await installed(world, "inplacesets"), _body("InPlaceSet"))
     assert made.body["spec"]["strategy"] == {
         "gracePeriodSeconds": 0,
         "maxUnavailable": "25%",
@@ -65,7 +65,7 @@ async def a_set_of_ours_fills_in_its_defaults(world: World) -> None:
 @case
 async def a_pod_template_of_ours_is_kept_whole(world: World) -> None:
     template = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "hostNetwork": True, "anything": {"x": [1, None]}}}
-    made = await world.post(await _installed(world, "inplacesets"), _body("InPlaceSet", template=template))
+    made = await world.post(await installed(world, "inplacesets"), _body("InPlaceSet", template=template))
     assert made.status == 201
     assert made.body["spec"]["template"] == template
 
@@ -92,7 +92,7 @@ async def an_unknown_kind_of_set_is_refused(world: World) -> None:
 
 @case
 async def a_set_without_selector_is_refused(world: World) -> None:
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     body = _body("InPlaceSet")
     del body["spec"]["selector"]
     answer = await world.post(path, body)
@@ -101,7 +101,7 @@ async def a_set_without_selector_is_refused(world: World) -> None:
 
 @case
 async def a_set_without_spec_is_refused(world: World) -> None:
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     body = {"apiVersion": API_VERSION, "kind": "InPlaceSet", "metadata": {"name": "a"}}
     answer = await world.post(path, body)
     assert (answer.status, answer.causes[0]) == (422, ("FieldValueRequired", "spec"))
@@ -132,7 +132,7 @@ async def a_template_without_labels_is_refused(world: World) -> None:
 
 @case
 async def a_selector_of_ours_never_changes(world: World) -> None:
-    path = await _installed(world, "cafedeployments")
+    path = await installed(world, "cafedeployments")
     await world.post(path, _body("CafeDeployment"))
     labels = {"app": "a", "more": "b"}
     patch = {"spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}}}
@@ -149,7 +149,7 @@ async def a_budget_in_which_nothing_moves_is_refused(world: World) -> None:
             "strategy.maxUnavailable must be at least 1 or between 1% and 100%",
             strategy={"maxUnavailable": budget},
         )  # fmt: skip
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     for budget in (1, "1%", "100%"):
         body = _body("InPlaceSet", strategy={"maxUnavailable": budget})
         assert (await world.post(path, body, dryRun="All")).status == 201
@@ -190,7 +190,7 @@ async def a_grace_period_of_ours_is_bounded(world: World) -> None:
 
 @case
 async def our_status_is_written_by_its_own_door_and_counts_no_generation(world: World) -> None:
-    path = await _installed(world, "cafedeployments")
+    path = await installed(world, "cafedeployments")
     made = await world.post(path, _body("CafeDeployment"))
     patch = {
         "metadata": {"uid": made.meta["uid"], "resourceVersion": made.version},
@@ -210,7 +210,7 @@ async def our_status_is_written_by_its_own_door_and_counts_no_generation(world: 
 @case
 async def a_uid_is_no_guard_of_a_custom_status(world: World) -> None:
     """Unlike on built-in kinds. What guards the status of our kinds is the resource version."""
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     made = await world.post(path, _body("InPlaceSet"))
     patch = {"metadata": {"uid": "00000000-0000-4000-8000-000000000000"}, "status": {"replicas": 1}}
     answer = await world.patch(f"{path}/a/status", patch)
@@ -221,7 +221,7 @@ async def a_uid_is_no_guard_of_a_custom_status(world: World) -> None:
 
 @case
 async def our_sets_are_scaled_through_their_scale(world: World) -> None:
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     await world.post(path, _body("InPlaceSet"))
     await world.patch(f"{path}/a/status", {"status": {"replicas": 1, "labelSelector": "app=a"}})
     scale = await world.get(f"{path}/a/scale")
@@ -234,7 +234,7 @@ async def our_sets_are_scaled_through_their_scale(world: World) -> None:
 
 @case
 async def our_columns_can_be_read(world: World) -> None:
-    path = await _installed(world, "cafedeployments")
+    path = await installed(world, "cafedeployments")
     await world.post(path, _body("CafeDeployment", replicas=4))
     status = {"phase": "WaitingForConfirm", "updatedReplicas": 2, "waiting": {"message": "confirm group 1"}}
     await world.patch(f"{path}/a/status", {"status": status})
@@ -250,7 +250,7 @@ async def our_columns_can_be_read(world: World) -> None:
 
 @case
 async def our_kinds_are_discovered_by_their_short_names(world: World) -> None:
-    await _installed(world, "cafedeployments")
+    await installed(world, "cafedeployments")
     answer = await world.get(f"/apis/{API_VERSION}")
     found = {item["name"]: item for item in answer.body["resources"]}
     assert found["cafedeployments"]["shortNames"] == ["cafed"]
@@ -264,7 +264,7 @@ async def our_kinds_are_discovered_by_their_short_names(world: World) -> None:
 
 @case
 async def an_applied_object_of_ours_owns_what_it_states(world: World) -> None:
-    path = await _installed(world, "cafedeployments")
+    path = await installed(world, "cafedeployments")
     answer = await world.patch(f"{path}/a", _body("CafeDeployment"), APPLY, fieldManager="person")
     assert answer.status == 201
     (entry,) = answer.meta["managedFields"]
@@ -279,7 +279,7 @@ async def an_applied_object_of_ours_owns_what_it_states(world: World) -> None:
 
 @case
 async def conditions_of_ours_are_a_list_by_type(world: World) -> None:
-    path = await _installed(world, "inplacesets")
+    path = await installed(world, "inplacesets")
     await world.post(path, _body("InPlaceSet"))
     for manager, kind in (("one", "Ready"), ("two", "Progressing")):
         body = {

@@ -49,7 +49,7 @@ def test_kubectl_explain_finds_a_sentence_for_every_field_of_the_spec(declaratio
 
 @KINDS
 def test_nothing_of_a_status_is_required_or_defaulted(declaration: KindDeclaration) -> None:
-    for path, node in nodes(schema_of(declaration)["properties"]["status"]):
+    for path, node in nodes(schema_of(declaration)["properties"].get("status", {})):
         assert "default" not in node, path
         assert node.get("required", ["type"]) == ["type"], path
 
@@ -69,8 +69,14 @@ def test_columns_and_scale_point_at_fields_that_exist(declaration: KindDeclarati
     plain = [
         c.json_path for c in declaration.columns if "[?" not in c.json_path and "metadata" not in c.json_path
     ]
-    assert declaration.scale is not None
-    assert {*plain, declaration.scale.spec_path, declaration.scale.status_path} <= paths
+    scale = declaration.scale
+    assert {*plain, *((scale.spec_path, scale.status_path) if scale else ())} <= paths
+
+
+@KINDS
+def test_a_kind_that_tells_how_it_is_can_be_scaled(declaration: KindDeclaration) -> None:
+    subresources = crd_of(declaration)["spec"]["versions"][0].get("subresources", {})
+    assert set(subresources) == ({"status", "scale"} if declaration.scale else set())
 
 
 @given(

@@ -1,0 +1,112 @@
+"""What a revision looks like on a cluster: the objects that are rendered from it, in the order of writing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cafe.api.cafeapprevision import AppConfig, AppEndpoint
+from cafe.api.cafeappservice import CafeAppService
+from cafe.api.cafedeployment import CafeDeploymentSpec
+from cafe.api.names import (
+    APP_REVISION_ANNOTATION,
+    CHANGE_CAUSE_ANNOTATION,
+    RENDERED_ANNOTATION,
+    SERVICE_LABEL,
+)
+from cafe.appservices.domain.content import is_versioned, renamed_configs
+from cafe.appservices.domain.facts import ChildKind, RevisionFact, Wanted
+from cafe.kernel import digest_of
+
+DIGEST_LENGTH = 10
+LONGEST_NAME = 253
+LONGEST_LABEL = 63
+
+Body = dict[str, Any]
+
+
+def render(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
+    """Return every object of the live *revision*, in the order in which they must be written."""
+    name, content = service.metadata.name, revision.content
+    configs = {config.name: config_name(name, config) for config in content.configs}
+    return [
+        *(_config(service, revision, config, configs[config.name]) for config in content.configs),
+        *(_endpoint(service, revision, endpoint) for endpoint in content.services),
+        _application(service, revision, configs),
+    ]
+
+
+def service_label(service: str) -> str:
+    """Return a service's name as a label value; a name that is too long for one ends in its digest."""
+    if len(service) <= LONGEST_LABEL:
+        return service
+    digest = digest_of(service)[:DIGEST_LENGTH]
+    return f"{service[: LONGEST_LABEL - DIGEST_LENGTH - 1].rstrip('-.')}-{digest}"
+
+
+def config_name(service: str, config: AppConfig) -> str:
+    """Return the name of a config's ConfigMap: its own if shared, one for each content if versioned."""
+    if not is_versioned(config):
+        return config.name
+    digest = digest_of([config.data, config.binary_data])[:DIGEST_LENGTH]
+    front = f"{service}-{config.name}"[: LONGEST_NAME - DIGEST_LENGTH - 1].rstrip("-.")
+    return f"{front}-{digest}"
+
+
+def _config(service: CafeAppService, revision: RevisionFact, config: AppConfig, name: str) -> Wanted:
+    body: Body = {"data": config.data, "binaryData": config.binary_data}
+    if is_versioned(config):
+        body["immutable"] = True  # Whoever changes it by hand would change pods behind the release's back.
+    return _wanted(ChildKind.CONFIG_MAP, name, service, revision, body)
+
+
+def _endpoint(service: CafeAppService, revision: RevisionFact, endpoint: AppEndpoint) -> Wanted:
+    spec = {"selector": revision.content.selector.match_labels, **endpoint.spec}
+    metadata = {"labels": endpoint.labels, "annotations": endpoint.annotations}
+    return _wanted(ChildKind.SERVICE, endpoint.name, service, revision, {"metadata": metadata, "spec": spec})
+
+
+def _application(service: CafeAppService, revision: RevisionFact, configs: Mapping[str, str]) -> Wanted:
+    content, publish = revision.content, service.spec.publish
+    template = msgspec.structs.replace(content.template, spec=renamed_configs(content.template.spec, configs))
+    spec = CafeDeploymentSpec(
+        selector=content.selector,
+        template=template,
+        replicas=content.elasticity.replicas if publish.replicas is None else publish.replicas,
+        pod_set_type=content.deploy.pod_set_type,
+        strategy=msgspec.structs.replace(
+            content.deploy.strategy, pause=content.deploy.strategy.pause or publish.pause
+        ),
+        topology=content.deploy.topology,
+        history_limit=service.spec.history_limit,
+    )
+    return _wanted(
+        ChildKind.CAFE_DEPLOYMENT,
+        service.metadata.name,
+        service,
+        revision,
+        {"spec": msgspec.to_builtins(spec)},
+    )
+
+
+def _wanted(
+    kind: ChildKind, name: str, service: CafeAppService, revision: RevisionFact, body: Mapping[str, Any]
+) -> Wanted:
+    given = body.get("metadata", {})
+    metadata = {
+        "labels": {**given.get("labels", {}), SERVICE_LABEL: service_label(service.metadata.name)},
+        "annotations": {
+            **given.get("annotations", {}),
+            APP_REVISION_ANNOTATION: str(revision.number),
+            **({CHANGE_CAUSE_ANNOTATION: cause(revision)} if kind is ChildKind.CAFE_DEPLOYMENT else {}),
+        },
+    }
+    whole = {**body, "metadata": metadata}
+    digest = digest_of(whole)
+    metadata["annotations"] = {**metadata["annotations"], RENDERED_ANNOTATION: digest}
+    return Wanted(kind, name, whole, digest)
+
+
+def cause(revision: RevisionFact) -> str:
+    """Return the cause of change that a release of *revision* is told with."""
+    return f"revision {revision.number}" + (f": {revision.cause}" if revision.cause else "")
