@@ -8,7 +8,7 @@ from collections.abc import Callable
 from copy import deepcopy
 
 from cafe.cli.errors import Exit, Problem
-from cafe.cli.ports import Cluster, Document
+from cafe.cli.ports import Cluster, Document, Resource
 from cafe.cli.resources import APPS
 from cafe.kernel import Conflict, ObjectKey
 
@@ -19,9 +19,15 @@ Still = Callable[[Document], "Problem | None"]
 
 
 async def change(
-    cluster: Cluster, shown: Document, edit: Edit, still: Still, *, dry_run: bool = False
+    cluster: Cluster,
+    shown: Document,
+    edit: Edit,
+    still: Still,
+    *,
+    dry_run: bool = False,
+    resource: Resource = APPS,
 ) -> Document:
-    """Write *edit* of an application, guarded by its resourceVersion.
+    """Write *edit* of an object, guarded by its resourceVersion.
 
     Args:
         cluster: Where.
@@ -29,9 +35,10 @@ async def change(
         edit: Changes a copy in place.
         still: Says why a newer state is not what was shown any more; None if it still is.
         dry_run: Only check.
+        resource: What it is.
 
     Returns:
-        The application as stored.
+        The object as stored.
 
     Raises:
         Problem: Somebody else was first; nothing was written.
@@ -43,28 +50,28 @@ async def change(
         wanted = deepcopy(document)
         edit(wanted)
         try:
-            return await cluster.replace(APPS, wanted, dry_run=dry_run)
+            return await cluster.replace(resource, wanted, dry_run=dry_run)
         except Conflict:
-            document = await cluster.get(APPS, key)
+            document = await cluster.get(resource, key)
             if document["metadata"].get("uid") != meta.get("uid"):
-                raise moved(key, "it was deleted and made anew") from None
+                raise moved(key, "it was deleted and made anew", resource) from None
             if (problem := still(document)) is not None:
                 raise problem from None
-    raise moved(key, f"it changed {ATTEMPTS} times while we tried")
+    raise moved(key, f"it changed {ATTEMPTS} times while we tried", resource)
 
 
-def moved(key: ObjectKey, why: str) -> Problem:
-    """Return the problem that an application is not what was shown."""
+def moved(key: ObjectKey, why: str, resource: Resource = APPS) -> Problem:
+    """Return the problem that an object is not what was shown."""
     return Problem(
         Exit.CONFLICT,
         "Conflict",
-        f"CafeDeployment {key} is not what was shown; nothing was written.",
+        f"{resource.kind} {key} is not what was shown; nothing was written.",
         f"Since it was read, {why}",
         f"cafe app get {key.name} -n {key.namespace}, then repeat",
     )
 
 
-def same_spec(shown: Document) -> Still:
+def same_spec(shown: Document, resource: Resource = APPS) -> Still:
     """Return the guard of a change to the spec: nobody else changed it in between."""
     meta = shown["metadata"]
     generation = meta.get("generation")
@@ -73,6 +80,6 @@ def same_spec(shown: Document) -> Still:
     def still(document: Document) -> Problem | None:
         if document["metadata"].get("generation") == generation:
             return None
-        return moved(key, "somebody changed its spec")
+        return moved(key, "somebody changed its spec", resource)
 
     return still

@@ -37,6 +37,13 @@ APP_COMMANDS = {
     "watch": "cafe.cli.commands.watching:watch",
     "wait": "cafe.cli.commands.watching:wait",
     "history": "cafe.cli.commands.reading:history",
+    "revisions": "cafe.cli.commands.revisions:revisions",
+    "diff": "cafe.cli.commands.revisions:diff",
+    "image": "cafe.cli.commands.revisions:image",
+    "publish": "cafe.cli.commands.publishing:publish",
+    "rollback": "cafe.cli.commands.publishing:rollback",
+    "hold": "cafe.cli.commands.revisions:hold",
+    "unhold": "cafe.cli.commands.revisions:unhold",
 }
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from cafe.api.cafeapprevision import AppContent, CafeAppRevision
+from cafe.api.cafeappservice import CafeAppService
 from cafe.api.cafedeployment import CafeDeployment, Plan
 from cafe.kernel import Clock, ObjectKey
 
@@ -150,6 +152,39 @@ class Planner(Protocol):
         """
 
 
+class Difference(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One field in which two revisions differ.
+
+    Attributes:
+        old: None if the field is new; *new* is None if it is gone.
+        risk: `High` or `Ordinary`, and *why* it is high.
+    """
+
+    path: str
+    old: Any = None
+    new: Any = None
+    risk: str = "Ordinary"
+    why: str = ""
+
+    @property
+    def is_risky(self) -> bool:
+        """Whether it deserves care."""
+        return self.risk == "High"
+
+
+class Librarian(Protocol):
+    """Knows what revisions hold, how they differ, and what becomes of them."""
+
+    def compare(self, old: AppContent, new: AppContent) -> Sequence[Difference]:
+        """Return all fields that differ, by path."""
+
+    def content_of(self, service: CafeAppService) -> AppContent:
+        """Return what a service says now."""
+
+    def application(self, service: CafeAppService, revision: CafeAppRevision) -> Document:
+        """Return the CafeDeployment's `metadata` and `spec` that a live revision is rendered to."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
     """One document of a manifest. *number* counts from 1, *line* is where it begins in *source*."""
@@ -280,6 +315,10 @@ class Wiring(Protocol):
     @property
     def planner(self) -> Planner:
         """Previews."""
+
+    @property
+    def librarian(self) -> Librarian:
+        """Revisions of application services."""
 
     @property
     def importer(self) -> Importer:

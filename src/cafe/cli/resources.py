@@ -3,6 +3,8 @@
 from cafe.api.names import API_VERSION
 from cafe.cli.ports import Resource
 
+APP_SERVICES = Resource(API_VERSION, "cafeappservices", "CafeAppService")
+APP_REVISIONS = Resource(API_VERSION, "cafeapprevisions", "CafeAppRevision")
 APPS = Resource(API_VERSION, "cafedeployments", "CafeDeployment")
 SETS = Resource(API_VERSION, "inplacesets", "InPlaceSet")
 PODS = Resource("v1", "pods", "Pod")

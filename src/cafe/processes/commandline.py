@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from cafe.cli.main import completions, run
 
 if TYPE_CHECKING:
+    from cafe.api.cafeapprevision import AppContent, CafeAppRevision
+    from cafe.api.cafeappservice import CafeAppService
     from cafe.api.cafedeployment import CafeDeployment
     from cafe.cli.ports import (
         Cluster,
+        Difference,
+        Document,
         Facts,
         Imported,
         ImportOptions,
@@ -50,6 +54,11 @@ class RealWiring:
     def planner(self) -> "RealPlanner":
         """Previews by the controller's own rules."""
         return RealPlanner()
+
+    @property
+    def librarian(self) -> "RealLibrarian":
+        """Revisions by the controller's own rules."""
+        return RealLibrarian()
 
     @property
     def importer(self) -> "RealImporter":
@@ -92,6 +101,35 @@ class RealPlanner:
             units[unit] = UnitNow(int(document["spec"].get("replicas") or 0), ready, counts.get(unit, {}))
         outlook = look_ahead(now, wanted, units, spread)
         return Preview(outlook.plan, outlook.recreated_because, outlook.is_refused)
+
+
+class RealLibrarian:
+    """Hands revisions to the domain and its findings back."""
+
+    def compare(self, old: "AppContent", new: "AppContent") -> "Sequence[Difference]":
+        """Return all fields that differ, by path."""
+        from cafe.appservices.domain.comparing import compare  # noqa: PLC0415 -- on use
+        from cafe.cli.ports import Difference  # noqa: PLC0415 -- on use
+
+        return [
+            Difference(path=c.path, old=c.old, new=c.new, risk=c.risk.value, why=c.why)
+            for c in compare(old, new).changes
+        ]
+
+    def content_of(self, service: "CafeAppService") -> "AppContent":
+        """Return what a service says now."""
+        from cafe.appservices.domain.content import content_of  # noqa: PLC0415 -- on use
+
+        return content_of(service.spec)
+
+    def application(self, service: "CafeAppService", revision: "CafeAppRevision") -> "Document":
+        """Return the CafeDeployment that a live revision is rendered to."""
+        from cafe.appservices.domain.facts import RevisionFact  # noqa: PLC0415 -- on use
+        from cafe.appservices.domain.rendering import render  # noqa: PLC0415 -- on use
+
+        spec = revision.spec
+        fact = RevisionFact(spec.number, spec.digest, spec.content, cause=spec.cause)
+        return dict(render(service, fact)[-1].body)
 
 
 class RealImporter:

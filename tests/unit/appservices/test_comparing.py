@@ -65,6 +65,12 @@ def test_an_ordinary_change_is_told_by_its_path(new: AppContent, path: str) -> N
         ),
         (
             content(),
+            container(resources=None),
+            f"{BOX}.resources",
+            "nothing is reserved for the container any more: it is the first to suffer on a full node",
+        ),
+        (
+            content(),
             container(readinessProbe=None),
             f"{BOX}.readinessProbe",
             "without its readiness probe nobody notices a sick container",

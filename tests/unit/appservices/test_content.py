@@ -95,6 +95,14 @@ def test_numbers_only_grow() -> None:
     assert (made.number, made.name) == (8, "shop-8")
 
 
+def test_a_cause_that_was_told_before_is_not_the_reason_of_another_edit() -> None:
+    known = [revision(1, cause="ticket 7")]
+    for cause, kept in (("ticket 7", ""), ("ticket 8", "ticket 8")):
+        made = find_revision("shop", content(elasticity__replicas=3), known, 1, cause)
+        assert isinstance(made, MakeRevision)
+        assert made.cause == kept
+
+
 def test_an_equal_content_is_the_revision_that_it_was() -> None:
     known = [revision(1), revision(2)]
     assert find_revision("shop", container(image="registry.bank/shop:1.1"), known, 2) is known[0]

@@ -8,7 +8,6 @@ from cafe.api.cafeapprevision import CafeAppRevision
 from cafe.api.cafeappservice import CafeAppService, CafeAppServiceStatus
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import (
-    CHANGE_CAUSE_ANNOTATION,
     DRAIN_FINALIZER,
     RENDERED_ANNOTATION,
     SERVICE_LABEL,
@@ -108,7 +107,6 @@ class KubeServices:
         """Store a revision; that it is stored already is fine."""
         meta = service.metadata
         key, cache = ObjectKey(meta.namespace, wanted.name), self._watched.revisions
-        cause = meta.annotations.get(CHANGE_CAUSE_ANNOTATION, "")
         body = {
             "metadata": {
                 "name": wanted.name,
@@ -121,7 +119,7 @@ class KubeServices:
                 "number": wanted.number,
                 "digest": wanted.digest,
                 "content": msgspec.to_builtins(wanted.content),
-                "cause": cause,
+                "cause": wanted.cause,
             },
         }
         cache.note_create(key, owner=scope_of(service))

@@ -120,6 +120,13 @@ def _takes_resources_away(change: FieldChange) -> str:
     return ""
 
 
+def _reserves_nothing(change: FieldChange) -> str:
+    is_resources = re.search(r"\.resources(\.requests)?$", change.path)
+    if is_resources and change.old and not change.new:
+        return "nothing is reserved for the container any more: it is the first to suffer on a full node"
+    return ""
+
+
 def _takes_a_probe_away(change: FieldChange) -> str:
     found = PROBE.search(change.path)
     if found and change.old is not None and change.new is None:
@@ -189,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     _selects,
     _takes_an_entrance_away,
     _takes_resources_away,
+    _reserves_nothing,
     _takes_a_probe_away,
     _moves_the_image,
     _changes_the_containers,

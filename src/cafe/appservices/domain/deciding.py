@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cafe.api.cafeappservice import CafeAppServiceStatus, DriftPolicy
-from cafe.api.names import DRAIN_FINALIZER
+from cafe.api.names import CHANGE_CAUSE_ANNOTATION, DRAIN_FINALIZER
 from cafe.appservices.domain.content import content_of, demand_sound
 from cafe.appservices.domain.drifting import drift
 from cafe.appservices.domain.facts import ChildFact, ChildKind, RevisionFact, ServiceView, Wanted
@@ -106,8 +106,9 @@ def _edited(view: ServiceView) -> tuple[RevisionFact | MakeRevision | None, Refu
         return None, refusal
     if spec.is_draft:
         return None, None
-    name, latest = view.service.metadata.name, view.service.status.latest_revision
-    return find_revision(name, content, view.revisions, latest), None
+    meta, latest = view.service.metadata, view.service.status.latest_revision
+    cause = meta.annotations.get(CHANGE_CAUSE_ANNOTATION, "")
+    return find_revision(meta.name, content, view.revisions, latest, cause), None
 
 
 def _children(view: ServiceView, live: Live) -> list[WriteChild]:

@@ -19,10 +19,11 @@ class MakeRevision:
     number: int
     digest: str
     content: AppContent
+    cause: str = ""
 
 
 def find_revision(
-    service: str, content: AppContent, known: Sequence[RevisionFact], latest: int
+    service: str, content: AppContent, known: Sequence[RevisionFact], latest: int, cause: str = ""
 ) -> RevisionFact | MakeRevision:
     """Say which revision a content is. One that is stored already is used again.
 
@@ -31,13 +32,18 @@ def find_revision(
         content: As the spec is now.
         known: All stored revisions of the service.
         latest: The highest number given so far.
+        cause: Why the change was made, as the service says. What the last revision said already is not the
+            reason of another change: annotations stay until somebody changes them.
     """
     digest = digest_of_content(content)
     equal = [r for r in known if r.digest == digest and r.is_intact]
     if equal:
         return max(equal, key=lambda r: r.number)
     number = max([latest, *(r.number for r in known)]) + 1
-    return MakeRevision(revision_name(service, number), number, digest, content)
+    last = max(known, key=lambda r: r.number, default=None)
+    is_stale = last is not None and last.cause == cause
+    name = revision_name(service, number)
+    return MakeRevision(name, number, digest, content, "" if is_stale else cause)
 
 
 def revision_name(service: str, number: int) -> str:

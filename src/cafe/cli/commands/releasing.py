@@ -23,6 +23,7 @@ from cafe.cli.session import Session
 from cafe.cli.views.appview import draw_app
 from cafe.cli.views.picture import app_of, load_app, load_pods, load_revisions, surround
 from cafe.cli.views.planview import draw_preview
+from cafe.cli.views.shelf import service_of
 
 OPTIONS: list[Callable[[Any], Any]] = [
     click.argument("name"),
@@ -184,6 +185,7 @@ async def _release(
             "",
             f"{session.program} app release {asked['name']} --image IMAGE, --to-revision N or -f FILE",
         )
+    demand_unrendered(session, intent.now)
     lines = draw_preview(intent.now, intent.wanted, intent.preview, terminal)
     console = terminal.console(terminal.err if output else terminal.out)
     for line in lines:
@@ -203,6 +205,24 @@ async def _release(
         terminal.say("release.declined")
         return Exit.FAILURE
     return await _write(session, cluster, intent, output, dry_run=dry_run)
+
+
+def demand_unrendered(session: Session, app: CafeDeployment) -> None:
+    """Refuse to change what a service would change back.
+
+    Raises:
+        Problem: The application is rendered from a CafeAppService.
+    """
+    service, program = service_of(app), session.program
+    if service:
+        raise Problem(
+            Exit.CONFLICT,
+            "BelongsToService",
+            f"{app.metadata.name} is rendered from CafeAppService {service}; nothing was written.",
+            "What is changed here would be brought back at once",
+            f"{program} app image {service} IMAGE, then {program} app publish {service} N; "
+            f"to go back: {program} app rollback {service}",
+        )
 
 
 def agreed(session: Session, intent: Intent) -> bool:

@@ -30,6 +30,18 @@ MESSAGES = {
     "help.app.wait": "Wait for a release.\n"
     "Exit codes: 0 met, 7 refused or over, 8 a person is needed, 124 timeout.",
     "help.app.history": "List the stored revisions.",
+    "help.app.revisions": "List the revisions of an application service.",
+    "help.app.diff": "Show how two revisions differ, and which changes are risky.\n"
+    "Without numbers: what is live, and what the service says now. Exit code 10 if they differ.",
+    "help.app.image": "Make a revision that differs from the live one in images only.\n"
+    "It is not live before it is published.",
+    "help.app.publish": "Make a revision of an application service live.\n"
+    "Shows what changes and in which groups, and asks; without a terminal --yes is needed, and "
+    "--accept-risk if a change is risky (else exit code 8).",
+    "help.app.rollback": "Go back to an earlier revision, and put the one that is left on hold.\n"
+    "By default to the last one that was released whole.",
+    "help.app.hold": "Keep a revision from being made live.",
+    "help.app.unhold": "Let a revision be made live again.",
     "help.app.pods": "List an application's pods: what they run and where.",
     "pods.name": "NAME",
     "pods.unit": "UNIT",
@@ -60,6 +72,10 @@ MESSAGES = {
     "option.need_confirm": "Stop after every group until a person confirms, or not.",
     "option.max_unavailable": "Most pods of a unit that may be away: a count or a percentage.",
     "option.cause": "Why; kept in the history.",
+    "option.reason": "Why; kept with the revision.",
+    "option.rollback_to": "The revision to go back to.",
+    "option.accept_risk": "Agree to risky changes, too.",
+    "option.discard_edits": "Begin from the live revision, whatever was edited since.",
     "option.dry_run": "Only check; the server takes part.",
     "option.yes": "Do not ask.",
     "option.group": "The group that is confirmed: beta, 1, 2…",
@@ -156,6 +172,28 @@ MESSAGES = {
     "history.where": "RUNS IN",
     "history.age": "AGE",
     "history.cause": "CAUSE",
+    "revisions.number": "REVISION",
+    "revisions.digest": "DIGEST",
+    "revisions.images": "IMAGES",
+    "revisions.state": "STATE",
+    "revisions.age": "AGE",
+    "revisions.cause": "CAUSE",
+    "revisions.live": "live",
+    "revisions.good": "last good",
+    "revisions.edited": "as edited",
+    "revisions.held": "on hold: {reason}",
+    "diff.none": "They are equal.",
+    "diff.risky": "Risk: high, for what is marked with ! ({count})",
+    "diff.ordinary": "Risk: ordinary (changed fields: {count})",
+    "image.done": "{name} has the new images; nothing runs them yet. To see the revision: "
+    "{program} app revisions {name}",
+    "publish.first": "{name} does not run yet: all of it is new.",
+    "publish.already": "Revision {number} of {name} is published already.",
+    "publish.ask": "Make it live in {name}?",
+    "publish.ask_risky": "Risky changes: {count}. Make it live in {name} all the same?",
+    "publish.done": "Revision {number} of {name} goes live. To follow it: {watch}",
+    "hold.done": "Revision {number} of {name} is on hold.",
+    "unhold.done": "Revision {number} of {name} may be made live again.",
     # Releasing
     "preview.title": "What a release of {name} would do",
     "preview.image": "  {container}: {old} -> {new}",

@@ -13,6 +13,7 @@ from cafe.cli.terminal import Terminal
 from cafe.cli.views.drawing import Pen, draw_matrix, pen_of, spell_matrix
 from cafe.cli.views.matrix import matrix_of
 from cafe.cli.views.picture import Picture, SickPod, event_time, images_of
+from cafe.cli.views.shelf import service_of
 from cafe.cli.views.tables import age, table
 
 EVENTS_SHOWN = 5
@@ -81,12 +82,17 @@ def what_to_do(picture: Picture, caller: Caller) -> str:
         return caller.command("confirm", name, rest)
     if waiting.reason == "Paused":
         return caller.command("resume", name)
-    if is_stuck(picture):
-        back = picture.way_back
-        if back is not None:
-            return caller.command("release", name, f"--to-revision {back.number}")
-        return caller.command("release", name, "--image IMAGE")
-    return ""
+    return _way_out(picture, caller) if is_stuck(picture) else ""
+
+
+def _way_out(picture: Picture, caller: Caller) -> str:
+    """Return the command that ends a release that can't go on."""
+    name = picture.app.metadata.name
+    if service := service_of(picture.app):
+        return caller.command("rollback", service, "--reason WHY")
+    if picture.way_back is not None:
+        return caller.command("release", name, f"--to-revision {picture.way_back.number}")
+    return caller.command("release", name, "--image IMAGE")
 
 
 def is_stuck(picture: Picture) -> bool:
