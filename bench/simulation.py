@@ -21,7 +21,9 @@ EVERY: Final = 600.0
 
 def large_plan(pods: int, nodes: int, hours: float) -> Plan:
     """Return the plan of a large, calm world with a release every ten minutes."""
-    shape = Shape(cells=CELLS, nodes=nodes // CELLS, replicas=pods, batch=pods // 4, unavailable=pods // 10)
+    shape = Shape(
+        lease=60, cells=CELLS, nodes=nodes // CELLS, replicas=pods, batch=pods // 4, unavailable=pods // 10
+    )
     releases = tuple(PlannedStep(do="release", after=EVERY) for _ in range(round(hours * 3600 / EVERY)))
     return Plan(seed=1, shape=shape, steps=(PlannedStep(do="deploy"), *releases))
 

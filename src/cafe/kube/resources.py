@@ -1,10 +1,17 @@
 """Kinds: what the machinery must know of a resource to address and decode it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
 T = TypeVar("T")
+
+
+@lru_cache(maxsize=4096)
+def _quoted(part: str) -> str:
+    """Escape a part of a path. The same few names come again and again."""
+    return quote(part, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Kind(Generic[T]):
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
+        return "/" + "/".join(_quoted(part) for part in parts)
 
     def __str__(self) -> str:
         return self.resource

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from cafe.kernel import Clock
 from cafe.kube.transport import Request, Response, Stream, Transport
@@ -98,7 +99,13 @@ class ClockReadingTransport:
 
     def _read(self, headers: Mapping[str, str], sent: datetime) -> None:
         try:
-            stamp = parsedate_to_datetime(headers["date"])
+            stamp = _date(headers["date"])
         except (KeyError, ValueError):  # A proxy may have left it out.
             return
         self._clock.saw(stamp, sent, self._clock.local_now())
+
+
+@lru_cache(maxsize=4)
+def _date(text: str) -> datetime:
+    """Read an HTTP date. All answers of one second say the same."""
+    return parsedate_to_datetime(text)

@@ -16,6 +16,7 @@ from cafe.kube.access import Access, in_cluster
 from cafe.kube.client import Client
 from cafe.kube.http import HttpTransport
 from cafe.kube.kubeconfig import default_paths, load_kubeconfig
+from cafe.kube.leadership import LeadershipSettings
 from cafe.kube.runtime import (
     Health,
     probe_app,
@@ -55,7 +56,7 @@ async def run(options: argparse.Namespace) -> None:
     identity = f"{os.uname().nodename}_{entropy.uid()}"
     if options.install_crds:
         await install(Client(transport, clock, entropy), options.namespace)
-    around = Surroundings(clock, entropy, registry)
+    around = Surroundings(clock, entropy, registry, election=election_of(options))
     lease = ObjectKey(options.namespace, CONTROLLER_LEASE) if options.leader_elect else None
     replica = Replica(transport, around, lease, identity, metrics=ClientMetrics(registry))
     health = Health(lambda: replica.is_ready, clock.monotonic())
@@ -74,6 +75,27 @@ async def run(options: argparse.Namespace) -> None:
         await transport.close()
 
 
+def election_of(options: argparse.Namespace) -> LeadershipSettings:
+    """Return the times of the election.
+
+    Raises:
+        Refusal: They leave no margin.
+    """
+    try:
+        return LeadershipSettings(
+            timedelta(seconds=options.leader_elect_lease_duration),
+            timedelta(seconds=options.leader_elect_renew_deadline),
+            timedelta(seconds=options.leader_elect_retry_period),
+        )
+    except ValueError as error:
+        raise Refusal(
+            "BadElection",
+            "The times of the election leave no margin.",
+            f"{error}.",
+            "Correct --leader-elect-lease-duration, -renew-deadline or -retry-period.",
+        ) from error
+
+
 def options_of(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="cafe controller", description=__doc__)
@@ -81,6 +103,15 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--context", default="", help="a context of the kubeconfig")
     parser.add_argument("--namespace", default=CONTROLLER_NAMESPACE, help="where the lease lives")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    usual = LeadershipSettings()
+    for name, default, text in (
+        ("lease-duration", usual.lease_duration, "after so long without a renewal another one may lead"),
+        ("renew-deadline", usual.renew_deadline, "after so long without one the leader stops"),
+        ("retry-period", usual.retry_period, "between two attempts"),
+    ):
+        parser.add_argument(
+            f"--leader-elect-{name}", type=float, default=default.total_seconds(), help=f"seconds; {text}"
+        )
     parser.add_argument("--install-crds", action="store_true", help="apply the namespace and the CRDs first")
     parser.add_argument("--probe-host", default="127.0.0.1")
     parser.add_argument("--probe-port", type=int, default=0, help="0 chooses a free one")

@@ -41,7 +41,7 @@ class Replica:
         transport, around = ClockReadingTransport(transport, clock), replace(around, clock=clock)
         client = Client(transport, clock, around.entropy, metrics=metrics)
         if lease is not None:
-            leadership = self._leadership = Leadership(client, lease, identity)
+            leadership = self._leadership = Leadership(client, lease, identity, around.election)
             self._fence = FencedTransport(
                 transport, clock, lambda: leadership.is_leading, leadership.settings.write_deadline
             )

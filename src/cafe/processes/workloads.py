@@ -18,6 +18,7 @@ from cafe.kube.client import Client
 from cafe.kube.controller import Controller, Reconcile
 from cafe.kube.events import EventRecorder, News
 from cafe.kube.informer import InformerSettings
+from cafe.kube.leadership import LeadershipSettings
 from cafe.kube.objects import ObjectReference
 from cafe.kube.queue import WorkQueue
 from cafe.kube.runtime import collector_held
@@ -41,6 +42,7 @@ class Surroundings:
     Attributes:
         collector: Entered while caches fill: what the process does about its garbage collector meanwhile.
         controllers: Names of those that run.
+        election: How long a lease holds, for a replica that stands for election; None for the usual times.
     """
 
     clock: Clock
@@ -49,6 +51,7 @@ class Surroundings:
     informers: InformerSettings | None = None
     collector: Callable[[], AbstractAsyncContextManager[None]] = collector_held
     controllers: frozenset[str] = CONTROLLERS
+    election: LeadershipSettings | None = None
 
 
 class EventTeller:

@@ -20,9 +20,7 @@ def graft(old: Value, new: Value) -> Value:
 
     `1`, `1.0` and `true` are different values, unlike in Python.
     """
-    if old is new:
-        return old
-    if type(old) is not type(new):
+    if old is new or type(old) is not type(new):
         return new
     if isinstance(new, dict):
         return _graft_map(old, new)
@@ -44,13 +42,15 @@ def _graft_map(old: Json, new: Json) -> Json:
     same = len(old) == len(new)
     result = {}
     for key, item in new.items():
-        if key in old:
-            part = graft(old[key], item)
-            same = same and part is old[key]
-            result[key] = part
+        known = old.get(key, old)  # No object holds itself: `old` stands for absence.
+        if known is item:
+            part = item
+        elif known is old:
+            same, part = False, item
         else:
-            same = False
-            result[key] = item
+            part = graft(known, item)
+            same = same and part is known
+        result[key] = part
     return old if same else result
 
 

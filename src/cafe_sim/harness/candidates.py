@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from cafe.api.names import CONTROLLER_LEASE, CONTROLLER_NAMESPACE
 from cafe.kernel import ObjectKey
+from cafe.kube.leadership import LeadershipSettings
 from cafe.processes.replica import Replica
 from cafe.processes.workloads import WORKLOADS, Surroundings
 from cafe_sim.harness.processes import SimProcess
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 RESTART = timedelta(seconds=1)
 """How long the kubelet takes to start the program again."""
+
+
+def election_of(lease: int) -> LeadershipSettings:
+    """Return an election's times in the proportions of the usual ones."""
+    usual = LeadershipSettings()
+    scale = timedelta(seconds=lease) / usual.lease_duration
+    return LeadershipSettings(
+        *(scale * time for time in (usual.lease_duration, usual.renew_deadline, usual.retry_period))
+    )
 
 
 class Candidate:
@@ -64,7 +74,12 @@ class Candidate:
     def _program(self, process: SimProcess) -> Callable[[], Awaitable[None]]:
         clock, entropy = process.clock, process.entropy
         around = Surroundings(
-            clock, entropy, CollectorRegistry(), collector=nullcontext, controllers=WORKLOADS
+            clock,
+            entropy,
+            CollectorRegistry(),
+            collector=nullcontext,
+            controllers=WORKLOADS,
+            election=election_of(self._world.plan.shape.lease),
         )
         lease = ObjectKey(CONTROLLER_NAMESPACE, CONTROLLER_LEASE)
         transport = self._world.network.transport(process)

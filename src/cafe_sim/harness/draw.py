@@ -40,7 +40,9 @@ def draw_plan(
         shape: Parts of the shape that are not drawn.
     """
     chance = Chance(seed, "plan")
-    drawn = msgspec.structs.replace(_draw_shape(chance.stream("shape")), **(shape or {}))
+    # Renewals are most of what a small world does; only one in three is as hasty as the default.
+    lease = chance.stream("lease").one_of((15, 60, 60))
+    drawn = msgspec.structs.replace(_draw_shape(chance.stream("shape")), **{"lease": lease, **(shape or {})})
     story = _draw_steps(chance.stream("steps"), drawn, steps or USUAL)
     length = sum(step.after for step in story) + 60.0
     pool = [k for k in CATALOGUE.values() if k.is_usual and (k.is_contract or not only_contract)]

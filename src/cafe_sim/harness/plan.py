@@ -64,6 +64,7 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         slowest: The longest that a request travels, in milliseconds.
         history: Commits of each kind that can be watched from.
         mind: Seconds that the operator takes to confirm.
+        lease: Seconds after which another candidate may take over; the election's other times go with it.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
             five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
@@ -83,6 +84,7 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     slowest: int = 8
     history: int = 10_000
     mind: float = 5.0
+    lease: int = 15
     silence: float = 330.0
 
 

@@ -34,7 +34,8 @@ def pod_conditions(
     generation = pod["metadata"].get("generation")
     conditions = []
     for kind in OWNED:
-        condition = {"type": kind, **verdicts[kind]}
+        # No kubelet fills lastProbeTime in, but every one sends it, as the API keeps it.
+        condition = {"type": kind, **verdicts[kind], "lastProbeTime": None}
         if generation:
             condition["observedGeneration"] = generation
         before = find_condition(old, kind)

@@ -76,12 +76,12 @@ def controller_reference(owner: Json, api_version: str, kind: str) -> Json:
 
 def text_of(instant: datetime) -> str:
     """Write *instant* as Kubernetes' `metav1.Time`: RFC 3339, whole seconds, UTC."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def micro_text_of(instant: datetime) -> str:
     """Write *instant* as Kubernetes' `metav1.MicroTime`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def time_of(text: str) -> datetime:

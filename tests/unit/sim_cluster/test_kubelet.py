@@ -1,12 +1,13 @@
 """A pod's life on a simulated node, as `kubectl get` would see it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cafe_sim.apiserver.logs import LogOptions
 from cafe_sim.cluster import ClusterOptions
 from cafe_sim.contract import ApiError, DeleteOptions, Json
+from cafe_sim.kubelet.conditions import pod_conditions
 from cafe_sim.kubelet.registry import Image, Registry
 from cafe_sim.machinery.objects import is_deleting
 from cafe_sim.machinery.pods import is_ready
@@ -67,6 +68,17 @@ def test_a_status_is_written_once_a_change() -> None:
     world.run(3600)
     writes = [e for r, e in world.commits if r == "pods" and e.type == "MODIFIED"]
     assert len(writes) == 4  # Bound, seen by the kubelet, sandbox, running.
+
+
+def test_a_kubelet_finds_in_the_api_what_it_would_write_and_writes_nothing() -> None:
+    """Else every look at a pod would cost a request that changes nothing."""
+    world = build_world()
+    world.create_pod()
+    world.until_ready("p")
+    pod = world.pod()
+    status = pod["status"]
+    new = pod_conditions(pod, status, status, datetime(2030, 1, 1, tzinfo=UTC), has_sandbox=True)
+    assert new == status["conditions"]
 
 
 def test_a_new_image_restarts_only_that_container_in_the_same_sandbox() -> None:

@@ -58,6 +58,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
 """What Kubernetes adds to CEL, as far as it can be called without new types."""
 
 
+_MOST_HELD = 1024
+
+
 class Program(Protocol):
     """A compiled expression."""
 
@@ -76,6 +79,8 @@ class Rule:
     message_program: Program | None
     kind: str
     field: str
+    held: dict[tuple[int, int], tuple[Value, Value]]
+    """Pairs that it let pass: values are shared and never change, so it would let them pass again."""
 
 
 class BadRuleError(ValueError):
@@ -103,6 +108,7 @@ def compile_rule(item: Json) -> Rule:
         message_program=message_program,
         kind=_REASONS.get(item.get("reason", ""), "Invalid"),
         field=item.get("fieldPath", ""),
+        held={},
     )
 
 
@@ -160,11 +166,17 @@ def _judges(properties: Json) -> dict[str, Judge]:
 
 
 def _judged(rule: Rule, new: Value, old: Value, at: str) -> Iterator[FieldError]:
+    pair = (id(new), id(old))
+    if pair in rule.held:
+        return
     value = UNSHOWN if isinstance(new, dict | list) else new
     context = cel.Context(variables={"self": new, "oldSelf": old}, functions=FUNCTIONS)
     where = f"{at}{rule.field}" if rule.field else at
     try:
         if rule.program.execute(context) is True:
+            if len(rule.held) > _MOST_HELD:
+                rule.held.clear()
+            rule.held[pair] = (new, old)  # Both are kept, or their identities could be given to others.
             return
     except _BAD_PROGRAM as error:
         yield FieldError("Invalid", where, value, f"rule evaluation error: {error}: {rule.text}")

@@ -11,6 +11,7 @@ from cafe_sim.contract import Json
 
 _META = "meta/v1.ObjectMeta"
 _HEAD = ("apiVersion", "kind", "metadata")
+_MOST_REMEMBERED = 4096
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"
 INT_OR_STRING = "x-kubernetes-int-or-string"
@@ -70,6 +71,15 @@ def defaulted(schema: Json, value: Value) -> Value:
         if name not in result and "default" in inner:
             result[name] = defaulted(inner, inner["default"])
     return value if len(result) == len(value) and all(result[n] is value.get(n) for n in result) else result
+
+
+def has_defaults(schema: Value) -> bool:
+    """Whether values of a schema may have something filled in, or a null taken away, at any depth."""
+    if isinstance(schema, list):
+        return any(has_defaults(item) for item in schema)
+    if not isinstance(schema, dict):
+        return False
+    return "default" in schema or any(has_defaults(inner) for inner in schema.values())
 
 
 class CustomType:
@@ -135,16 +145,45 @@ class CustomShape:
         self.schema = schema
         self._meta = types.struct(_META)
         self._type = CustomType(schema, is_root=True)
+        self._known: dict[int, Json] = {}
+        parts: Mapping[str, Json] = schema.get("properties") or {}
+        self._without_defaults = frozenset(n for n, part in parts.items() if not has_defaults(part))
 
     def read(self, value: Value, notes: Notes, known: Value = None) -> Json:
         """Return *value* pruned and defaulted."""
         if not isinstance(value, dict):
             raise types.BadTypeError("the object is no object")
-        kept: Json = pruned(self.schema, value, notes, is_object=True)
-        full: Json = defaulted(self.schema, kept)
+        fresh: Json = {name: part for name, part in value.items() if not self._has_read(part)}
+        kept: Json = pruned(self.schema, fresh, notes, is_object=True)
+        full: Json = self._defaulted(kept)
+        if len(fresh) < len(value):
+            seen = {name: part for name, part in value.items() if name not in fresh}
+            whole = {**full, **seen}
+            full = {name: whole[name] for name in dict.fromkeys((*value, *full)) if name in whole}
         before = known.get("metadata") if isinstance(known, dict) else None
         meta = types.read(self._meta, full.get("metadata") or {}, notes, before, "metadata.")
+        self._remember(full)
         return full if meta is full.get("metadata") else {**full, "metadata": meta}
+
+    def _defaulted(self, kept: Json) -> Json:
+        """Fill defaults in, but in parts whose schema has none: most writes are of a status."""
+        idle = {name: part for name, part in kept.items() if name in self._without_defaults}
+        if not idle:
+            return defaulted(self.schema, kept)  # type: ignore[no-any-return]
+        full = {**defaulted(self.schema, {n: p for n, p in kept.items() if n not in idle}), **idle}
+        return {name: full[name] for name in dict.fromkeys((*kept, *full))}
+
+    def _has_read(self, part: Value) -> bool:
+        """Whether a part came out of this very shape: nobody changes it, so it needs no second look."""
+        return self._known.get(id(part)) is part
+
+    def _remember(self, full: Json) -> None:
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.clear()
+        for name in ("spec", "status"):
+            part = full.get(name)
+            if isinstance(part, dict):
+                self._known[id(part)] = part
 
     def merge_type(self) -> MergeType:
         """Return how server-side apply merges it."""

@@ -206,21 +206,29 @@ def read(kind: Struct, value: Value, notes: Notes, known: Value = None, at: str 
         return value  # type: ignore[no-any-return]
     if not isinstance(value, dict):
         raise BadTypeError(_mismatch(value, at, kind.name))
-    before = known if isinstance(known, dict) else {}
+    result = _read_fields(kind, value, notes, known if isinstance(known, dict) else {}, at)
+    for name, zero in kind.fills():
+        if name not in result:
+            result[name] = zero
+    if kind.defaulter is not None:
+        kind.defaulter(result)
+    return result
+
+
+def _read_fields(kind: Struct, value: Json, notes: Notes, before: Json, at: str) -> Json:
+    fields = kind.fields
     result: Json = {}
     for name, item in value.items():
-        spec = kind.fields.get(name)
+        if item is not None and item is before.get(name):
+            result[name] = item
+            continue
+        spec = fields.get(name)
         if spec is None:
             notes.unknown.append(f"{at}{name}")
         elif item is not None:
             part = _read_field(spec, item, notes, before.get(name), f"{at}{name}")
             if not _is_left_out(spec, part):
                 result[name] = part
-    for name, zero in kind.fills():
-        if name not in result:
-            result[name] = zero
-    if kind.defaulter is not None:
-        kind.defaulter(result)
     return result
 
 
