@@ -45,6 +45,7 @@ class OwnWrites:
         self._scopes: dict[Scope, dict[ObjectKey, None]] = {}
         self._handlers: list[Callable[[Scope], None]] = []
         self._something = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -93,8 +94,20 @@ class OwnWrites:
             return
         self.settle(key)
 
+    def hurry_up_to(self, version: int) -> None:
+        """Take note of a bookmark: by now every event up to *version* should have been delivered.
+
+        What still doesn't show is read live at once, for its event is lost. It would be rash to believe that
+        the cache has it: nothing would ever mend it.
+        """
+        now = self._clock.monotonic()
+        for pending in self._pending.values():
+            if 0 < pending.version <= version and pending.deadline > now:
+                pending.deadline = now
+                self._hurry.set()
+
     def saw_all_up_to(self, version: int) -> None:
-        """Take note of a bookmark: every event up to *version* has been delivered."""
+        """Take note of a whole collection as it was at *version*: what it lacks is not there."""
         for key in [key for key, pending in self._pending.items() if 0 < pending.version <= version]:
             if not self._pending[key].deleted_uid:
                 self.settle(key)
@@ -143,4 +156,16 @@ class OwnWrites:
             if overdue := tuple(key for key, pending in self._pending.items() if pending.deadline <= now):
                 return overdue
             if self._pending:  # It may have been settled before we were woken.
-                await self._clock.sleep(min(pending.deadline for pending in self._pending.values()) - now)
+                soonest = min(pending.deadline for pending in self._pending.values())
+                await self._wait_hurry(soonest - now)
+
+    async def _wait_hurry(self, most: timedelta) -> None:
+        """Wait until a bookmark makes something due, or *most* has passed."""
+        self._hurry.clear()
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        rest = asyncio.ensure_future(self._clock.sleep(most))
+        try:
+            await asyncio.wait((hurried, rest), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurried.cancel()
+            rest.cancel()

@@ -223,7 +223,7 @@ class Informer(Generic[T]):
                 self._swap(staged, event.resource_version)
             elif self._staged is None:
                 self._progress(event.resource_version)
-                self.cache.writes.saw_all_up_to(int(event.resource_version))
+                self.cache.writes.hurry_up_to(int(event.resource_version))
             return
         body = event.object
         key = key_of(body)

@@ -26,7 +26,9 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
     "watch doubles events": IN_MOTION,
     "watch swaps events": IN_MOTION,
     "watch goes back in time": IN_MOTION,
+    "own write never shows": IN_MOTION,
     "state of an update is corrupted": IN_MOTION,
+    "somebody raises a gate": IN_MOTION,
 }
 """By fault, in which phases it must be met."""
 

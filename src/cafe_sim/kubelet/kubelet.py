@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cafe.kernel import Entropy, ObjectKey
 from cafe_sim.contract import ApiError, DeleteOptions, Json, StoreEvent, Timeline, Timer
+from cafe_sim.kubelet.conditions import OWNED
 from cafe_sim.kubelet.host import Host, Timing
 from cafe_sim.kubelet.images import Images
 from cafe_sim.kubelet.node import (
@@ -28,6 +29,8 @@ from cafe_sim.machinery.objects import is_deleting, key_of, merge_diff, micro_te
 from cafe_sim.machinery.pods import by_node
 from cafe_sim.machinery.queue import Queue
 from cafe_sim.machinery.recorder import Note, Recorder, Source, reference
+
+EPOCH = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Kubelet:
         is_alive: The kubelet's process runs.
         is_powered: The machine is on.
         is_connected: The API can be reached.
+        report_delay: How long a status takes from the kubelet's eyes to the API.
     """
 
     def __init__(self, world: World, spec: NodeSpec) -> None:
@@ -68,6 +72,8 @@ class Kubelet:
         self.is_alive = False
         self.is_powered = True
         self.is_connected = True
+        self.report_delay = timedelta()
+        self._reported: dict[str, datetime] = {}
         self._world = world
         self._source = Source("kubelet", spec.name)
         self._workers: dict[str, PodWorker] = {}
@@ -242,19 +248,43 @@ class Kubelet:
         self._queue.forget(worker.uid)
 
     def _report(self, worker: PodWorker, *, is_over: bool = False) -> None:
-        """Write the pod's status if it changed, on top of what others have written meanwhile."""
+        """Write the pod's status if it changed, on top of what others have written meanwhile.
+
+        If reports are late it is written later, and tells how the pod was.
+        """
         if not self.is_connected:
             return
-        key = key_of(worker.pod)
-        fresh = self._world.client.api.get("pods", *key)
-        if fresh is None or uid_of(fresh) != worker.uid:
+        uid, pod, now = worker.uid, worker.pod, self._world.timeline.now()
+        fresh = self._world.client.api.get("pods", *key_of(pod))
+        if fresh is None or uid_of(fresh) != uid:
             return
+        new = pod_status(pod, status_of(fresh), worker.truth(is_over=is_over), now)
+        if not self.report_delay:
+            self._write_status(pod, fresh, new)
+            if uid in self._reported:
+                self._reported[uid] = now
+            return
+        self._reported.setdefault(uid, EPOCH)
+        self._world.timeline.after(self.report_delay, lambda: self._write_late(pod, new, now))
+
+    def _write_late(self, pod: Json, seen: Json, seen_at: datetime) -> None:
+        """Write what was seen, unless something newer was reported already: reports never overtake."""
+        uid = uid_of(pod)
+        fresh = self._world.client.api.get("pods", *key_of(pod))
+        is_lost = not self.is_alive or not self.is_connected or seen_at < self._reported.get(uid, EPOCH)
+        if is_lost or fresh is None or uid_of(fresh) != uid:
+            return
+        self._reported[uid] = seen_at
         old = status_of(fresh)
-        new = pod_status(worker.pod, old, worker.truth(is_over=is_over), self._world.timeline.now())
-        diff = merge_diff(old, new)
+        own = [c for c in seen["conditions"] if c["type"] in OWNED]
+        others = [c for c in old.get("conditions") or () if c["type"] not in OWNED]
+        self._write_status(pod, fresh, {**old, **seen, "conditions": [*own, *others]})
+
+    def _write_status(self, pod: Json, fresh: Json, new: Json) -> None:
+        diff = merge_diff(status_of(fresh), new)
         if diff:
-            patch = {"metadata": {"uid": worker.uid}, "status": diff}
-            self._world.client.patch("pods", key, patch, "status")
+            patch = {"metadata": {"uid": uid_of(pod)}, "status": diff}
+            self._world.client.patch("pods", key_of(pod), patch, "status")
 
     def _post(self, pod: Json, note: Note, container: str = "", *, is_init: bool = False) -> None:
         if not self.is_connected:

@@ -237,6 +237,12 @@ def test_no_pod_is_changed_in_the_stead_of_one_that_is_given_back_untouched() ->
     assert told(update(goal(2, 1, 2), [sick("a"), back])) == [(RaiseGate, "b")]
 
 
+def test_a_gate_that_somebody_raised_falls_again_and_the_grace_period_begins_anew() -> None:
+    """The harness found it: the image was written into a pod that a script had given back to traffic."""
+    raised = replace(withheld("a", since=LONG_AGO), is_gated=False)
+    assert told(update(goal(1, 1), [raised], rules(grace=30))) == [(LowerGate, "a")]
+
+
 def test_a_pod_whose_group_was_closed_again_during_the_grace_period_serves_again() -> None:
     pods = [withheld("a"), withheld("b"), pod("c", NEW)]
     assert told(update(goal(3, 2, 3), pods, rules(grace=60))) == [(RaiseGate, "b")]

@@ -169,6 +169,9 @@ def next_step(
     if pod.revision == target or state.revision != target or rules.is_paused:
         # The target moved, or nothing may start: the image was never touched, so serve again.
         return RaiseGate(pod), None
+    if not pod.is_gated:
+        # Somebody raised the gate in between: traffic has come back, and the grace period begins anew.
+        return LowerGate(pod, target), None
     left = state.since + rules.grace - dwell.now
     if left > timedelta(0):
         return None, left

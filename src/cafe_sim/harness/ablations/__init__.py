@@ -59,6 +59,7 @@ class Ablation:
         kinds: Faults to draw from; empty draws from all that the contract allows.
         steps: Things that people do, to draw from; empty draws from the usual ones.
         shape: Parts of the world's shape that are not drawn.
+        args: Arguments of faults that are not drawn, by kind.
         needless: Why nothing breaks, if a search is known to end without a find.
     """
 
@@ -69,6 +70,7 @@ class Ablation:
     kinds: Sequence[str] = ()
     steps: Sequence[str] = ()
     shape: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needless: str = ""
 
 

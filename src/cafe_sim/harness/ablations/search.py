@@ -35,7 +35,12 @@ def plan_of(ablation: Ablation | None, seed: int) -> Plan:
     """Return the plan that a seed stands for where *ablation* is looked for."""
     if ablation is None:
         return draw_plan(seed)
-    return draw_plan(seed, kinds=ablation.kinds, steps=ablation.steps, shape=ablation.shape)
+    plan = draw_plan(seed, kinds=ablation.kinds, steps=ablation.steps, shape=ablation.shape)
+    focused = (
+        msgspec.structs.replace(fault, args={**fault.args, **ablation.args.get(fault.kind, {})})
+        for fault in plan.faults
+    )
+    return msgspec.structs.replace(plan, faults=tuple(focused))
 
 
 def finds(ablation: Ablation, seeds: range) -> Iterator[Find]:

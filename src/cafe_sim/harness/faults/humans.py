@@ -3,11 +3,18 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cafe.api.names import CONFIRM_ANNOTATION, REVISION_LABEL, UPDATE_STATE_ANNOTATION
+from cafe.api.names import (
+    CONFIRM_ANNOTATION,
+    REVISION_LABEL,
+    SPECIFIED_DELETE_LABEL,
+    UPDATE_GATE,
+    UPDATE_STATE_ANNOTATION,
+)
 from cafe_sim.contract import ApiError, Json
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo, nothing
 from cafe_sim.harness.names import APP, APPS, PODS, SETS, SPACE
+from cafe_sim.harness.oracle.truth import gate_of
 from cafe_sim.harness.plan import Shape
 
 if TYPE_CHECKING:
@@ -76,6 +83,42 @@ def _edit_pod(world: "World", args: Args, _: Chance) -> Undo:
     return no_undo
 
 
+def _raise_gate(world: "World", args: Args, _: Chance) -> Undo:
+    """A script that wants all pods ready says so of one that is being changed."""
+    low = [p for p in world.pods() if gate_of(p) == "False"]
+    if low:
+        pod = low[args["which"] % len(low)]
+        kept = [c for c in pod["status"]["conditions"] if c["type"] != UPDATE_GATE]
+        raised = {"type": UPDATE_GATE, "status": "True", "reason": "Script"}
+        body = {"status": {"conditions": [*kept, raised]}}
+        name = pod["metadata"]["name"]
+        try:
+            world.act(KUBECTL, lambda: world.server.patch(PODS, SPACE, name, body, "status"))
+            world.met("somebody raises a gate")
+        except ApiError as error:
+            world.tell(KUBECTL, f"is refused: {error.message}")
+    return no_undo
+
+
+def _take_mark_back(world: "World", args: Args, _: Chance) -> Undo:
+    """Somebody marks a pod for replacement, and thinks better of it."""
+    pods = world.pods()
+    if not pods:
+        return no_undo
+    name = pods[args["which"] % len(pods)]["metadata"]["name"]
+
+    def mark(value: str | None) -> bool:
+        return _patch(world, PODS, name, {"metadata": {"labels": {SPECIFIED_DELETE_LABEL: value}}})
+
+    mark("true")
+
+    def undo() -> None:
+        if mark(None):
+            world.met("somebody takes a mark back")
+
+    return undo
+
+
 def _delete_pods(world: "World", _: Args, __: Chance) -> Undo:
     for pod in world.pods():
         name = pod["metadata"]["name"]
@@ -121,6 +164,8 @@ HUMAN_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("somebody confirms wrongly", "human", _draw_confirm, _confirm, longest=0.0),
     FaultKind("somebody reverts a set", "human", _draw_which, _revert_set, longest=0.0),
     FaultKind("somebody edits a pod", "human", _draw_which, _edit_pod, longest=0.0),
+    FaultKind("somebody raises a gate", "human", _draw_which, _raise_gate, longest=0.0),
+    FaultKind("somebody takes a mark back", "human", _draw_which, _take_mark_back, longest=3.0),
     FaultKind("somebody deletes all pods", "human", nothing, _delete_pods, longest=0.0),
     FaultKind("state of an update is corrupted", "data", _draw_which, _corrupt_state, 0.0, is_contract=False),
     FaultKind("label is corrupted", "data", _draw_which, _corrupt_label, 0.0, is_contract=False),

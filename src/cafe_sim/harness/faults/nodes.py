@@ -138,6 +138,22 @@ def _slow(world: "World", args: Args, _: Chance) -> Undo:
     return world.nodes.reset_timing
 
 
+def _late(world: "World", args: Args, _: Chance) -> Undo:
+    """What a kubelet reports was true some seconds ago, as when the API server throttles it."""
+    kubelet = _chosen(world, args)
+    kubelet.report_delay = timedelta(seconds=args["seconds"])
+    world.met("kubelet reports late")
+
+    def undo() -> None:
+        kubelet.report_delay = timedelta()
+
+    return undo
+
+
+def _draw_late(chance: Chance, shape: Shape) -> Args:
+    return {"node": chance.below(shape.cells * shape.nodes), "seconds": chance.one_of((1, 4, 15))}
+
+
 def _draw_slow(chance: Chance, _: Shape) -> Args:
     return {"seconds": chance.one_of((2, 10, 40))}
 
@@ -159,5 +175,6 @@ NODE_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("kubelet dies", "kubelet", _draw_node, _kubelet_dies),
     FaultKind("container is killed", "kubelet", _draw_node, _container_dies, longest=0.0),
     FaultKind("kubelets are slow", "kubelet", _draw_slow, _slow),
+    FaultKind("kubelet reports late", "kubelet", _draw_late, _late),
     FaultKind("registry is down", "kubelet", nothing, _no_pulls),
 )

@@ -176,6 +176,32 @@ class _Repeater(_Editor):
         return [line, *self._kept[:1]]
 
 
+def _hide(world: "World", args: Args, _: Chance) -> Undo:
+    """One watch loses the event of a write that its own process makes, and nobody ever tells it."""
+    state = {"left": args["most"]}
+
+    def edit(number: int, line: bytes) -> list[bytes]:
+        stream, author = world.network.streams.get(number), world.network.author
+        if state["left"] <= 0 or stream is None or not author or author != stream.process.name:
+            return [line]
+        state["left"] -= 1
+        world.met("own write never shows")
+        return []
+
+    for replica in world.network.replicas:
+        replica.edit = edit
+
+    def undo() -> None:
+        for replica in world.network.replicas:
+            replica.edit = None
+
+    return undo
+
+
+def _draw_most(chance: Chance, _: Shape) -> Args:
+    return {"most": chance.one_of((1, 3, 10))}
+
+
 WATCH_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("watch lags", "watch", _draw_lag, _lag),
     FaultKind("watch cache is stale", "read", _draw_replica, _freeze),
@@ -183,6 +209,7 @@ WATCH_FAULTS: tuple[FaultKind, ...] = (
     FaultKind("watch expires", "watch", _draw_streams, _expire, longest=0.0),
     FaultKind("history is compacted", "watch", nothing, _compact, longest=0.0),
     FaultKind("watch falls silent", "watch", _draw_streams, _silence, longest=0.0),
+    FaultKind("own write never shows", "watch", _draw_most, _hide, longest=20.0, is_contract=False),
     _edited("watch drops events", _Dropper),
     _edited("watch doubles events", _Doubler),
     _edited("watch swaps events", _Swapper),

@@ -7,7 +7,8 @@ left it.
 from cafe.api.names import REVISION_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.workloads.domain.pods import read_state
 from cafe_sim.harness.names import APPS, PODS, SETS
-from cafe_sim.harness.oracle.safety import Invariant, count_of
+from cafe_sim.harness.oracle.invariant import Invariant
+from cafe_sim.harness.oracle.safety import count_of
 from cafe_sim.harness.oracle.truth import (
     Change,
     PodTruth,
@@ -42,6 +43,19 @@ def gate_rises_by_proof(truth: Truth, change: Change) -> str | None:
     return f"{change.name} serves again, with a container of {started} instead of {image_of(change.new)}"
 
 
+def gate_rises_on_what_runs(_: Truth, change: Change) -> str | None:
+    """A gate is raised after a change only on a pod of which the kubelet says that all its containers run."""
+    if not change.is_ours or change.old is None or change.is_gone:
+        return None
+    state = read_state((change.old["metadata"].get("annotations") or {}).get(UPDATE_STATE_ANNOTATION))
+    is_raised = gate_of(change.old) == "False" and gate_of(change.new) == "True"
+    if state is None or state.before is None or not is_raised:
+        return None
+    told = (change.old.get("status") or {}).get("containerStatuses") or []
+    idle = [c["name"] for c in told if "running" not in c["state"]]
+    return f"{change.name} serves again, though {', '.join(idle)} does not run" if idle else None
+
+
 def pauses_open_nothing(_: Truth, change: Change) -> str | None:
     """While the spec says pause, no group opens: the status is bound to the version that was looked at."""
     old, new = (change.old or {}).get("status") or {}, change.new.get("status") or {}
@@ -72,6 +86,18 @@ def partitions_follow_the_status(truth: Truth, change: Change) -> str | None:
     groups = [g for g in plan["groups"] if opened is not None and g["index"] <= opened]
     most = base + sum(g["units"].get(name, 0) for g in groups)
     return None if asked <= most else f"{change.name} is asked for {asked} updated pods, {most} are open"
+
+
+def templates_come_closed(_: Truth, change: Change) -> str | None:
+    """A set that takes over another template is asked for no updated pod in the same write."""
+    if not change.is_ours or change.is_gone or change.old is None:
+        return None
+    was = (change.old["metadata"].get("labels") or {}).get(REVISION_LABEL)
+    will = (change.new["metadata"].get("labels") or {}).get(REVISION_LABEL)
+    asked = change.new["spec"]["strategy"]["partition"]
+    if was == will or not asked:
+        return None
+    return f"{change.name} got the template of {will} and is asked for {asked} updated pods at once"
 
 
 def collisions_are_real(_: Truth, change: Change) -> str | None:
@@ -138,6 +164,13 @@ LEADING: tuple[Invariant, ...] = (
         gate_rises_by_proof,
     ),
     Invariant(
+        "gate rises on what runs",
+        "A pod serves again only while its containers run, by the very report that was judged.",
+        "workloads.md (b) steps 4 and 5; kruise#2274",
+        PODS,
+        gate_rises_on_what_runs,
+    ),
+    Invariant(
         "pauses open nothing",
         "No group opens while the release is paused.",
         "workloads.md (b): paused comes before all else",
@@ -150,6 +183,13 @@ LEADING: tuple[Invariant, ...] = (
         "docs/decisions/0005",
         SETS,
         partitions_follow_the_status,
+    ),
+    Invariant(
+        "templates come closed",
+        "A set takes over a new template with nothing opened.",
+        "docs/decisions/0005",
+        SETS,
+        templates_come_closed,
     ),
     *(
         Invariant(

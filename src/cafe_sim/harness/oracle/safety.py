@@ -1,14 +1,11 @@
-"""What must hold at every commit. One readable list, at the end of the file."""
+"""What must hold of pods at every commit. One readable list, at the end of the file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from cafe.api.names import CONFIRM_ANNOTATION, SPECIFIED_DELETE_LABEL
-from cafe_sim.contract import Json
-from cafe_sim.harness.names import APPS, PODS
+from cafe.api.names import SPECIFIED_DELETE_LABEL
+from cafe_sim.harness.names import PODS
+from cafe_sim.harness.oracle.invariant import Invariant
 from cafe_sim.harness.oracle.truth import (
     Change,
-    PodTruth,
+    Lately,
     SetTruth,
     Truth,
     aim_of,
@@ -19,31 +16,10 @@ from cafe_sim.harness.oracle.truth import (
     serves,
 )
 
-Check = Callable[[Truth, Change], str | None]
-
 CLOCK_ERROR = 6.0
 """Seconds by which a grace period may be too short, though clocks be hours apart: leaders go by the API
 server's clock, told to the second, and by clocks that run up to twice too fast in between; and the write that
 lowers a gate carries the time at which it was sent, four seconds before it happens at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """Something that must hold.
-
-    Attributes:
-        name: For tapes, reports and `--only`.
-        sentence: What must hold.
-        source: Where the rule comes from.
-        resource: Commits of which it judges.
-        check: Returns how it is broken, or None. It sees the truth *before* the commit.
-    """
-
-    name: str
-    sentence: str
-    source: str
-    resource: str
-    check: Check
 
 
 def _owner(truth: Truth, change: Change) -> SetTruth | None:
@@ -89,7 +65,7 @@ def partition_holds(truth: Truth, change: Change) -> str | None:
     if not change.is_ours or change.is_gone or owner is None:
         return None
     fresh = aim_of(change.new) - (aim_of(change.old) if change.old is not None else set())
-    most = max(owner.partition.values(change.at))
+    most = max(_partitions(owner).values(change.at))
     for revision in sorted(fresh):
         if not _is_update(truth, owner, revision):
             continue
@@ -99,6 +75,12 @@ def partition_holds(truth: Truth, change: Change) -> str | None:
         if aimed > most:
             return f"{change.name} is pod {aimed} at {revision}, but the partition is {most}"
     return None
+
+
+def _partitions(owner: SetTruth) -> Lately:
+    """Return the partitions that the update revision had lately: those before were another template's."""
+    seen = (owner.body.get("status") or {}).get("observedGeneration", 0)
+    return owner.opened if seen >= owner.template_generation else owner.partition
 
 
 def _is_update(truth: Truth, owner: SetTruth, revision: str) -> bool:
@@ -169,112 +151,6 @@ def deleted_only_if_asked(truth: Truth, change: Change) -> str | None:
     return f"{change.name} was deleted, one of {live}"
 
 
-def _status(app: Json | None) -> Json:
-    return (app or {}).get("status") or {}
-
-
-def _plan_of(app: Json | None) -> Json:
-    return _status(app).get("plan") or {}
-
-
-def groups_open_by_confirmation(truth: Truth, change: Change) -> str | None:
-    """The next group opens only after somebody confirmed the one before, of this plan."""
-    old, new = _status(change.old), _status(change.new)
-    before, now = old.get("currentGroup"), new.get("currentGroup")
-    if not change.is_ours or before is None or now is None or now <= before:
-        return None
-    if _plan_of(change.old).get("hash") != _plan_of(change.new).get("hash"):
-        return None
-    needed = change.new["spec"]["strategy"].get("needWaitingForConfirm", False)
-    if not needed or f"{before}/{_plan_of(change.new)['hash']}" in truth.confirmed:
-        return None
-    return f"group {now} was opened, but nobody confirmed group {before} of {_plan_of(change.new)['hash']}"
-
-
-def groups_open_in_order(_: Truth, change: Change) -> str | None:
-    """Within one plan the open group never goes back, and never steps over one."""
-    old, new = _status(change.old), _status(change.new)
-    if not change.is_ours or _plan_of(change.old).get("hash") != _plan_of(change.new).get("hash"):
-        return None
-    before, now = old.get("currentGroup"), new.get("currentGroup")
-    # A plan that was cut anew for fewer pods may have lost the group that is open.
-    following = (
-        g["index"] for g in _plan_of(change.new).get("groups") or () if before is None or g["index"] > before
-    )
-    if now == before or now == next(following, None):
-        return None
-    return f"from group {before} to group {now}"
-
-
-def groups_are_done_by_proof(truth: Truth, change: Change) -> str | None:
-    """A group counts as done once each of its pods has served at the new revision."""
-    old, new = _status(change.old), _status(change.new)
-    before, now = old.get("currentGroup"), new.get("currentGroup")
-    plan = _plan_of(change.new)
-    if not change.is_ours or before is None or now is None or now <= before:
-        return None
-    if _plan_of(change.old).get("hash") != plan.get("hash"):
-        return None
-    image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
-    for unit in plan["units"]:
-        planned = unit["base"] + sum(
-            g["units"].get(unit["name"], 0) for g in plan["groups"] if g["index"] <= before
-        )
-        proven = sum(image in p.proven for p in _pods_of_unit(truth, unit["name"], change.at))
-        if proven < planned:
-            return f"group {now} was opened; in {unit['name']} {proven} of {planned} pods have served"
-    return None
-
-
-def _pods_of_unit(truth: Truth, unit: str, now: float) -> list[PodTruth]:
-    sets = {
-        uid
-        for uid, found in truth.sets.items()
-        if (found.body["metadata"].get("labels") or {}).get("cafe.sofastack.io/unit", "") == unit
-    }
-    return [p for p in truth.lately(now) if p.set_uid in sets]
-
-
-def plans_are_kept(_: Truth, change: Change) -> str | None:
-    """A plan is followed until somebody changes what it was made for."""
-    old, new = _plan_of(change.old), _plan_of(change.new)
-    if (
-        not change.is_ours
-        or not old
-        or not new
-        or old["hash"] == new["hash"]
-        or _made_for(old) != _made_for(new)
-    ):
-        return None
-    return f"plan {old['hash']} became {new['hash']}, though nothing was asked for anew"
-
-
-def _made_for(plan: Json) -> object:
-    quotas = {unit["name"]: unit["quota"] for unit in plan["units"]}
-    return plan["revision"], plan.get("batchSize"), plan.get("upgradeType"), quotas
-
-
-def complete_is_true(truth: Truth, change: Change) -> str | None:
-    """The status says Complete only if so many pods serve with the wanted image, or did just now."""
-    new = _status(change.new)
-    is_news = new.get("phase") == "Complete" and _status(change.old).get("phase") != "Complete"
-    if not change.is_ours or not is_news or change.new["metadata"]["generation"] != new["observedGeneration"]:
-        return None
-    image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
-    proven = sum(image in p.proven for p in truth.lately(change.at))
-    wanted = change.new["spec"]["replicas"]
-    return None if proven >= wanted else f"{proven} of {wanted} pods have served with {image}"
-
-
-def confirmations_are_people_s(_: Truth, change: Change) -> str | None:
-    """Controllers invite confirmations and take them away; they never give one."""
-    new = (change.new["metadata"].get("annotations") or {}).get(CONFIRM_ANNOTATION)
-    old = ((change.old or change.new)["metadata"].get("annotations") or {}).get(CONFIRM_ANNOTATION)
-    if not change.is_ours or new == old or new in {None, "false"}:
-        return None
-    return f"a controller wrote {new!r}"
-
-
 SAFETY: tuple[Invariant, ...] = (
     Invariant(
         "gate before image",
@@ -331,47 +207,5 @@ SAFETY: tuple[Invariant, ...] = (
         "workloads.md (b)",
         PODS,
         deleted_only_if_asked,
-    ),
-    Invariant(
-        "groups open by confirmation",
-        "With needWaitingForConfirm a group opens only after a person confirmed the one before.",
-        "architecture.md: Confirm",
-        APPS,
-        groups_open_by_confirmation,
-    ),
-    Invariant(
-        "groups open in order",
-        "Within one plan groups open one after the other and never close.",
-        "domain.md §2: Group algorithm",
-        APPS,
-        groups_open_in_order,
-    ),
-    Invariant(
-        "groups are done by proof",
-        "The next group opens only once every pod of the groups before has served at the new revision.",
-        "domain.md §2: a group finishes when all its pods are ready",
-        APPS,
-        groups_are_done_by_proof,
-    ),
-    Invariant(
-        "plans are kept",
-        "A plan is followed until a person changes what it was made for.",
-        "the first release: the group plan as a pure function with a stable hash",
-        APPS,
-        plans_are_kept,
-    ),
-    Invariant(
-        "complete is true",
-        "The status says Complete only if all pods have served with the wanted image.",
-        "reliability.md (b): SUCCEEDED means truth equals desired",
-        APPS,
-        complete_is_true,
-    ),
-    Invariant(
-        "confirmations are people's",
-        "No controller ever writes a confirmation.",
-        "architecture.md: Confirm",
-        APPS,
-        confirmations_are_people_s,
     ),
 )

@@ -98,6 +98,29 @@ def aim_of(pod: Json) -> set[str]:
     return aims - {""}
 
 
+def opened_by(status: Json) -> int:
+    """Return how many pods a status has opened, with those that ran the revision before its plan."""
+    current, plan = status.get("currentGroup"), status.get("plan")
+    if current is None or not plan:
+        return 0
+    groups = sum(sum(g["units"].values()) for g in plan["groups"] if g["index"] <= current)
+    return int(groups + sum(unit["base"] for unit in plan["units"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How far a release that is not whole was opened.
+
+    Attributes:
+        pods: The most pods so far.
+        confirmations: How many people had given by then.
+    """
+
+    revision: str
+    pods: int
+    confirmations: int
+
+
 class Lately:
     """The values that something had within the age of a view."""
 
@@ -149,6 +172,8 @@ class SetTruth:
 
     body: Json
     partition: Lately = field(default_factory=Lately)
+    opened: Lately = field(default_factory=Lately)
+    template_generation: int = 0
     replicas: Lately = field(default_factory=Lately)
     unavailable: Lately = field(default_factory=Lately)
     image: Lately = field(default_factory=Lately)
@@ -167,6 +192,7 @@ class Truth:
         sets: By UID, those that exist.
         app: The application, None while there is none.
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
+        opened: How far the release was opened; None if it is whole.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
         view_age: How old a view may be that is acted upon; less than `VIEW_AGE` where nothing delays views.
@@ -181,6 +207,7 @@ class Truth:
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
         self.confirmed: set[str] = set()
+        self.opened: Opened | None = None
         self._gone: deque[tuple[float, PodTruth]] = deque()
 
     def take_in(self, change: Change) -> None:
@@ -214,6 +241,12 @@ class Truth:
                 said = f"{waiting.get('group')}/{waiting.get('planHash')}"
             if said:
                 self.confirmed.add(said)
+        status = change.new.get("status") or {}
+        revision, pods = (status.get("plan") or {}).get("revision", ""), opened_by(status)
+        if change.is_gone or status.get("phase") == "Complete":
+            self.opened = None
+        elif self.opened is None or self.opened.revision != revision or pods > self.opened.pods:
+            self.opened = Opened(revision, pods, len(self.confirmed)) if pods else None
 
     def _take_pod(self, change: Change) -> None:
         uid = change.new["metadata"]["uid"]
@@ -264,10 +297,13 @@ class Truth:
         found = self.sets.get(uid)
         if found is None:
             found = self.sets[uid] = SetTruth(change.new)
-        found.body = change.new
         spec, at = change.new["spec"], change.at
         strategy = spec["strategy"]
+        if found.body["spec"]["template"] != spec["template"]:
+            found.opened, found.template_generation = Lately(), change.new["metadata"]["generation"]
+        found.body = change.new
         found.partition.set(at, strategy["partition"])
+        found.opened.set(at, strategy["partition"])
         found.replicas.set(at, spec["replicas"])
         found.unavailable.set(at, strategy["maxUnavailable"])
         found.grace.set(at, strategy["gracePeriodSeconds"])

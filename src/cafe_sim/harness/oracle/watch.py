@@ -7,6 +7,7 @@ from cafe_sim.apiserver.store import Commit
 from cafe_sim.harness.faults.catalogue import CATALOGUE
 from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
 from cafe_sim.harness.oracle.leading import LEADING
+from cafe_sim.harness.oracle.releasing import RELEASING
 from cafe_sim.harness.oracle.safety import SAFETY
 from cafe_sim.harness.oracle.truth import Change, Truth
 
@@ -49,7 +50,7 @@ class Oracle:
         self.violations: list[Violation] = []
         self._world = world
         self._rules = {
-            resource: [rule for rule in (*SAFETY, *LEADING) if rule.resource == resource]
+            resource: [rule for rule in (*SAFETY, *RELEASING, *LEADING) if rule.resource == resource]
             for resource in (PODS, SETS, APPS)
         }
         world.watchers.append(self._saw)

@@ -1,0 +1,179 @@
+"""What must hold of a release at every commit: its plan, its groups, its confirmations. One readable list."""
+
+from cafe.api.names import CONFIRM_ANNOTATION
+from cafe_sim.contract import Json
+from cafe_sim.harness.names import APPS
+from cafe_sim.harness.oracle.invariant import Invariant
+from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth, opened_by
+
+
+def _status(app: Json | None) -> Json:
+    return (app or {}).get("status") or {}
+
+
+def _plan_of(app: Json | None) -> Json:
+    return _status(app).get("plan") or {}
+
+
+def groups_open_by_confirmation(truth: Truth, change: Change) -> str | None:
+    """The next group opens only after somebody confirmed the one before, of this plan."""
+    old, new = _status(change.old), _status(change.new)
+    before, now = old.get("currentGroup"), new.get("currentGroup")
+    if not change.is_ours or before is None or now is None or now <= before:
+        return None
+    if _plan_of(change.old).get("hash") != _plan_of(change.new).get("hash"):
+        return None
+    needed = change.new["spec"]["strategy"].get("needWaitingForConfirm", False)
+    if not needed or f"{before}/{_plan_of(change.new)['hash']}" in truth.confirmed:
+        return None
+    return f"group {now} was opened, but nobody confirmed group {before} of {_plan_of(change.new)['hash']}"
+
+
+def nothing_opens_by_planning_anew(truth: Truth, change: Change) -> str | None:
+    """Whatever becomes of the plan in mid-release, no pod is opened without a further confirmation."""
+    new = _status(change.new)
+    revision, opened = _plan_of(change.new).get("revision"), opened_by(new)
+    needed = change.new["spec"]["strategy"].get("needWaitingForConfirm", False)
+    most = truth.opened
+    if not change.is_ours or not needed or most is None or most.revision != revision or opened <= most.pods:
+        return None
+    if len(truth.confirmed) > most.confirmations:
+        return None
+    return f"{opened} pods are open, {most.pods} were, and nobody confirmed anything in between"
+
+
+def groups_open_in_order(_: Truth, change: Change) -> str | None:
+    """Within one plan the open group never goes back, and never steps over one."""
+    old, new = _status(change.old), _status(change.new)
+    if not change.is_ours or _plan_of(change.old).get("hash") != _plan_of(change.new).get("hash"):
+        return None
+    before, now = old.get("currentGroup"), new.get("currentGroup")
+    # A plan that was cut anew for fewer pods may have lost the group that is open.
+    following = (
+        g["index"] for g in _plan_of(change.new).get("groups") or () if before is None or g["index"] > before
+    )
+    if now == before or now == next(following, None):
+        return None
+    return f"from group {before} to group {now}"
+
+
+def groups_are_done_by_proof(truth: Truth, change: Change) -> str | None:
+    """A group counts as done once each of its pods has served at the new revision."""
+    old, new = _status(change.old), _status(change.new)
+    before, now = old.get("currentGroup"), new.get("currentGroup")
+    plan = _plan_of(change.new)
+    if not change.is_ours or before is None or now is None or now <= before:
+        return None
+    if _plan_of(change.old).get("hash") != plan.get("hash"):
+        return None
+    image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
+    for unit in plan["units"]:
+        planned = unit["base"] + sum(
+            g["units"].get(unit["name"], 0) for g in plan["groups"] if g["index"] <= before
+        )
+        proven = sum(image in p.proven for p in _pods_of_unit(truth, unit["name"], change.at))
+        if proven < planned:
+            return f"group {now} was opened; in {unit['name']} {proven} of {planned} pods have served"
+    return None
+
+
+def _pods_of_unit(truth: Truth, unit: str, now: float) -> list[PodTruth]:
+    sets = {
+        uid
+        for uid, found in truth.sets.items()
+        if (found.body["metadata"].get("labels") or {}).get("cafe.sofastack.io/unit", "") == unit
+    }
+    return [p for p in truth.lately(now) if p.set_uid in sets]
+
+
+def plans_are_kept(_: Truth, change: Change) -> str | None:
+    """A plan is followed until somebody changes what it was made for."""
+    old, new = _plan_of(change.old), _plan_of(change.new)
+    if (
+        not change.is_ours
+        or not old
+        or not new
+        or old["hash"] == new["hash"]
+        or _made_for(old) != _made_for(new)
+    ):
+        return None
+    return f"plan {old['hash']} became {new['hash']}, though nothing was asked for anew"
+
+
+def _made_for(plan: Json) -> object:
+    quotas = {unit["name"]: unit["quota"] for unit in plan["units"]}
+    return plan["revision"], plan.get("batchSize"), plan.get("upgradeType"), quotas
+
+
+def complete_is_true(truth: Truth, change: Change) -> str | None:
+    """The status says Complete only if so many pods serve with the wanted image, or did just now."""
+    new = _status(change.new)
+    is_news = new.get("phase") == "Complete" and _status(change.old).get("phase") != "Complete"
+    if not change.is_ours or not is_news or change.new["metadata"]["generation"] != new["observedGeneration"]:
+        return None
+    image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
+    proven = sum(image in p.proven for p in truth.lately(change.at))
+    wanted = change.new["spec"]["replicas"]
+    return None if proven >= wanted else f"{proven} of {wanted} pods have served with {image}"
+
+
+def confirmations_are_people_s(_: Truth, change: Change) -> str | None:
+    """Controllers invite confirmations and take them away; they never give one."""
+    new = (change.new["metadata"].get("annotations") or {}).get(CONFIRM_ANNOTATION)
+    old = ((change.old or change.new)["metadata"].get("annotations") or {}).get(CONFIRM_ANNOTATION)
+    if not change.is_ours or new == old or new in {None, "false"}:
+        return None
+    return f"a controller wrote {new!r}"
+
+
+RELEASING: tuple[Invariant, ...] = (
+    Invariant(
+        "groups open by confirmation",
+        "With needWaitingForConfirm a group opens only after a person confirmed the one before.",
+        "architecture.md: Confirm",
+        APPS,
+        groups_open_by_confirmation,
+    ),
+    Invariant(
+        "nothing opens by planning anew",
+        "An edit of batchSize or replicas in mid-release opens no pod that nobody confirmed.",
+        "architecture.md: Confirm; the first release: a template edited mid-release replans",
+        APPS,
+        nothing_opens_by_planning_anew,
+    ),
+    Invariant(
+        "groups open in order",
+        "Within one plan groups open one after the other and never close.",
+        "domain.md §2: Group algorithm",
+        APPS,
+        groups_open_in_order,
+    ),
+    Invariant(
+        "groups are done by proof",
+        "The next group opens only once every pod of the groups before has served at the new revision.",
+        "domain.md §2: a group finishes when all its pods are ready",
+        APPS,
+        groups_are_done_by_proof,
+    ),
+    Invariant(
+        "plans are kept",
+        "A plan is followed until a person changes what it was made for.",
+        "the first release: the group plan as a pure function with a stable hash",
+        APPS,
+        plans_are_kept,
+    ),
+    Invariant(
+        "complete is true",
+        "The status says Complete only if all pods have served with the wanted image.",
+        "reliability.md (b): SUCCEEDED means truth equals desired",
+        APPS,
+        complete_is_true,
+    ),
+    Invariant(
+        "confirmations are people's",
+        "No controller ever writes a confirmation.",
+        "architecture.md: Confirm",
+        APPS,
+        confirmations_are_people_s,
+    ),
+)
