@@ -243,8 +243,8 @@ class Truth:
                 self.confirmed.add(said)
         status = change.new.get("status") or {}
         revision, pods = (status.get("plan") or {}).get("revision", ""), opened_by(status)
-        if change.is_gone or status.get("phase") == "Complete":
-            self.opened = None
+        if change.is_gone or revision in {"", status.get("currentRevision")}:
+            self.opened = None  # It was whole once: what is opened later is a scale-out of its own.
         elif self.opened is None or self.opened.revision != revision or pods > self.opened.pods:
             self.opened = Opened(revision, pods, len(self.confirmed)) if pods else None
 
