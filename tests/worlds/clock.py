@@ -91,9 +91,10 @@ class HandClock:
 
     def __init__(self) -> None:
         self.passed = timedelta()
+        self.skew = timedelta()
 
     def now(self) -> datetime:
-        return EPOCH + self.passed
+        return EPOCH + self.passed + self.skew
 
     def monotonic(self) -> timedelta:
         return self.passed

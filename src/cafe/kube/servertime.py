@@ -5,13 +5,14 @@
 
 What one leader wrote ("out of traffic since 12:00:05") the next one compares with its own clock. If that runs
 an hour behind, a grace period of seconds takes an hour; if it runs ahead, the period is skipped. Each answer
-bounds the distance between the two clocks; the bounds are intersected, and begun anew when a clock was set
+bounds the distance between the server's clock and our monotonic one; the bounds are intersected, and begun
+anew when they contradict each other, because the server's clock was set or ours runs wrongly
 (F. Cristian, "Probabilistic clock synchronization", 1989; K. Marzullo's intersection).
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
@@ -23,7 +24,10 @@ RESOLUTION = timedelta(seconds=1)
 
 
 class ServerClock:
-    """Implements `Clock`: the wall clock is the server's, as far as answers tell; all else is the machine's.
+    """Implements `Clock`: the time of day is the server's, carried on by the machine's monotonic clock.
+
+    The machine's time of day counts only until the first answer: it may be set by an hour at any instant, and
+    what is dated between that and the next answer would be an hour wrong.
 
     Args:
         local: The machine's clock.
@@ -31,17 +35,18 @@ class ServerClock:
 
     def __init__(self, local: Clock) -> None:
         self._local = local
-        self._least: timedelta | None = None
-        self._most = timedelta()
+        self._least: datetime | None = None
+        self._most = datetime.max.replace(tzinfo=UTC)
 
     @property
-    def offset(self) -> timedelta:
-        """How far the server's clock is ahead of the machine's; nothing before the first answer."""
-        return timedelta() if self._least is None else (self._least + self._most) / 2
+    def origin(self) -> datetime | None:
+        """What the server's clock showed when the machine's monotonic one began; None before any answer."""
+        return None if self._least is None else self._least + (self._most - self._least) / 2
 
     def now(self) -> datetime:
         """Return the server's time, in UTC, to about a second."""
-        return self._local.now() + self.offset
+        origin = self.origin
+        return self._local.now() if origin is None else origin + self._local.monotonic()
 
     def monotonic(self) -> timedelta:
         """Return the machine's monotonic clock."""
@@ -51,12 +56,8 @@ class ServerClock:
         """Wait on the running event loop."""
         await self._local.sleep(delay)
 
-    def local_now(self) -> datetime:
-        """Return the machine's wall clock."""
-        return self._local.now()
-
-    def saw(self, stamp: datetime, sent: datetime, received: datetime) -> None:
-        """Learn from one answer: its stamp, and when, on the machine's clock, it was asked for and came."""
+    def saw(self, stamp: datetime, sent: timedelta, received: timedelta) -> None:
+        """Learn from one answer: its stamp, and when, on the monotonic clock, it was asked for and came."""
         least, most = stamp - received, stamp + RESOLUTION - sent
         if self._least is not None and max(least, self._least) <= min(most, self._most):
             least, most = max(least, self._least), min(most, self._most)
@@ -76,7 +77,7 @@ class ClockReadingTransport:
         Raises:
             Unavailable: There was none.
         """
-        sent = self._clock.local_now()
+        sent = self._clock.monotonic()
         response = await self._transport.send(request)
         self._read(response.headers, sent)
         return response
@@ -88,7 +89,7 @@ class ClockReadingTransport:
         Raises:
             Unavailable: There was no answer.
         """
-        sent = self._clock.local_now()
+        sent = self._clock.monotonic()
         async with self._transport.stream(request) as stream:
             self._read(stream.headers, sent)
             yield stream
@@ -97,12 +98,12 @@ class ClockReadingTransport:
         """Close all connections."""
         await self._transport.close()
 
-    def _read(self, headers: Mapping[str, str], sent: datetime) -> None:
+    def _read(self, headers: Mapping[str, str], sent: timedelta) -> None:
         try:
             stamp = _date(headers["date"])
         except (KeyError, ValueError):  # A proxy may have left it out.
             return
-        self._clock.saw(stamp, sent, self._clock.local_now())
+        self._clock.saw(stamp, sent, self._clock.monotonic())
 
 
 @lru_cache(maxsize=4)

@@ -61,13 +61,14 @@ def off_by(clock: ServerClock, local: HandClock, ahead: timedelta) -> timedelta:
 def test_the_servers_time_is_known_to_a_second_and_the_way(
     ahead: timedelta, asked: list[tuple[timedelta, timedelta, timedelta]]
 ) -> None:
-    clock, now = ServerClock(HandClock()), EPOCH
+    clock, now = ServerClock(HandClock()), timedelta()
     for pause, there, back in asked:
         sent = now + pause
-        stamp = (sent + there + ahead).replace(microsecond=0)
+        stamp = (EPOCH + sent + there + ahead).replace(microsecond=0)
         now = sent + there + back
         clock.saw(stamp, sent, now)
-        assert abs(clock.offset - ahead) <= RESOLUTION + there + back
+        assert clock.origin is not None
+        assert abs(clock.origin - (EPOCH + ahead)) <= RESOLUTION + there + back
 
 
 async def test_more_answers_tell_the_time_more_exactly() -> None:
@@ -80,7 +81,17 @@ async def test_more_answers_tell_the_time_more_exactly() -> None:
     assert off_by(clock, local, ahead) < timedelta(milliseconds=100)
 
 
-async def test_a_clock_that_was_set_is_noticed_at_the_next_answer() -> None:
+async def test_a_machine_whose_clock_is_set_between_two_answers_still_knows_the_time() -> None:
+    """The harness found it: what was dated before the next answer was an hour old when it was written."""
+    local = HandClock()
+    clock = ServerClock(local)
+    await ClockReadingTransport(Server(local, timedelta()), clock).send(READ)
+    before = clock.now()
+    local.skew = timedelta(hours=-1)
+    assert clock.now() == before
+
+
+async def test_a_server_whose_clock_was_set_is_noticed_at_the_next_answer() -> None:
     local = HandClock()
     clock = ServerClock(local)
     server = Server(local, timedelta(hours=1))

@@ -71,31 +71,36 @@ def pauses_open_nothing(_: Truth, change: Change) -> str | None:
 
 def partitions_follow_the_status(truth: Truth, change: Change) -> str | None:
     """A set is asked for no more updated pods than the groups that the stored status calls open."""
-    if not change.is_ours or change.is_gone or truth.app is None:
+    if not change.is_ours or change.is_gone or change.old is None:
         return None
-    status = truth.app.get("status") or {}
+    most = _open_in(truth, change)
+    asked = change.new["spec"]["strategy"]["partition"]
+    if most is None or asked <= most or asked <= change.old["spec"]["strategy"]["partition"]:
+        return None
+    return f"{change.name} is asked for {asked} updated pods, {most} are open"
+
+
+def _open_in(truth: Truth, change: Change) -> int | None:
+    """Return how many pods of a set the stored status has opened; None if its plan is for another one."""
+    status = (truth.app or {}).get("status") or {}
     plan, opened = status.get("plan") or {}, status.get("currentGroup")
     labels = change.new["metadata"].get("labels") or {}
-    if plan.get("revision") != labels.get(REVISION_LABEL) or change.old is None:
-        return None
-    asked = change.new["spec"]["strategy"]["partition"]
-    if asked <= change.old["spec"]["strategy"]["partition"]:
+    if not plan or plan.get("revision") != labels.get(REVISION_LABEL):
         return None
     name = labels.get(UNIT_LABEL, "")
     base = next((u["base"] for u in plan["units"] if u["name"] == name), 0)
     groups = [g for g in plan["groups"] if opened is not None and g["index"] <= opened]
-    most = base + sum(g["units"].get(name, 0) for g in groups)
-    return None if asked <= most else f"{change.name} is asked for {asked} updated pods, {most} are open"
+    return int(base + sum(g["units"].get(name, 0) for g in groups))
 
 
-def templates_come_closed(_: Truth, change: Change) -> str | None:
-    """A set that takes over another template is asked for no updated pod in the same write."""
+def templates_come_closed(truth: Truth, change: Change) -> str | None:
+    """A set that takes over another template is asked for no updated pod that no plan has opened."""
     if not change.is_ours or change.is_gone or change.old is None:
         return None
     was = (change.old["metadata"].get("labels") or {}).get(REVISION_LABEL)
     will = (change.new["metadata"].get("labels") or {}).get(REVISION_LABEL)
     asked = change.new["spec"]["strategy"]["partition"]
-    if was == will or not asked:
+    if was == will or asked <= (_open_in(truth, change) or 0):  # On the way back a plan may still hold.
         return None
     return f"{change.name} got the template of {will} and is asked for {asked} updated pods at once"
 

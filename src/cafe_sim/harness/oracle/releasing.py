@@ -37,7 +37,7 @@ def nothing_opens_by_planning_anew(truth: Truth, change: Change) -> str | None:
     most = truth.opened
     if not change.is_ours or not needed or most is None or most.revision != revision or opened <= most.pods:
         return None
-    if len(truth.confirmed) > most.confirmations:
+    if truth.confirmations > most.confirmations:
         return None
     return f"{opened} pods are open, {most.pods} were, and nobody confirmed anything in between"
 

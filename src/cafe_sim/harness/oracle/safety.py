@@ -16,10 +16,11 @@ from cafe_sim.harness.oracle.truth import (
     serves,
 )
 
-CLOCK_ERROR = 6.0
-"""Seconds by which a grace period may be too short, though clocks be hours apart: leaders go by the API
-server's clock, told to the second, and by clocks that run up to twice too fast in between; and the write that
-lowers a gate carries the time at which it was sent, four seconds before it happens at most."""
+CLOCK_ERROR = 0.4
+"""Share of a lease's duration by which a grace period may be too short, though clocks be hours apart: leaders
+go by the API server's clock, told to the second, and by clocks that run up to twice too fast between two
+renewals; and the write that lowers a gate carries the time at which it was sent, at most a deadline before it
+happens. For usual leases that is six seconds."""
 
 
 def _owner(truth: Truth, change: Change) -> SetTruth | None:
@@ -43,11 +44,11 @@ def grace_is_kept(truth: Truth, change: Change) -> str | None:
     pod = truth.pods.get(change.new["metadata"]["uid"])
     if not _image_changes(change) or owner is None or pod is None or pod.gate_fell is None:
         return None
-    least = min(owner.grace.values(change.at)) - CLOCK_ERROR
+    least = min(owner.grace.values(change.at))
     waited = change.at - pod.gate_fell
-    if waited >= least:
+    if waited >= least - CLOCK_ERROR * truth.lease:
         return None
-    return f"{change.name} got its image {waited:.1f} s after its gate fell, not {least + CLOCK_ERROR:.0f} s"
+    return f"{change.name} got its image {waited:.1f} s after its gate fell, not {least:.0f} s"
 
 
 def only_the_wanted_image(truth: Truth, change: Change) -> str | None:

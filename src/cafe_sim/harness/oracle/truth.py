@@ -192,14 +192,17 @@ class Truth:
         sets: By UID, those that exist.
         app: The application, None while there is none.
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
+        confirmations: How often people wrote one.
         opened: How far the release was opened; None if it is whole.
+        lease: Seconds for which the controllers' lease holds.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
         view_age: How old a view may be that is acted upon; less than `VIEW_AGE` where nothing delays views.
     """
 
-    def __init__(self, started: Callable[[str], str]) -> None:
+    def __init__(self, started: Callable[[str], str], lease: float = 15.0) -> None:
         self.started = started
+        self.lease = lease
         self.leader = ""
         self.are_clocks_even = True
         self.view_age = VIEW_AGE
@@ -207,6 +210,7 @@ class Truth:
         self.sets: dict[str, SetTruth] = {}
         self.app: Json | None = None
         self.confirmed: set[str] = set()
+        self.confirmations = 0
         self.opened: Opened | None = None
         self._gone: deque[tuple[float, PodTruth]] = deque()
 
@@ -239,14 +243,15 @@ class Truth:
             if said == "true":
                 waiting = (change.new.get("status") or {}).get("waiting") or {}
                 said = f"{waiting.get('group')}/{waiting.get('planHash')}"
-            if said:
+            if said and said != "false":
                 self.confirmed.add(said)
+                self.confirmations += 1
         status = change.new.get("status") or {}
         revision, pods = (status.get("plan") or {}).get("revision", ""), opened_by(status)
         if change.is_gone or revision in {"", status.get("currentRevision")}:
             self.opened = None  # It was whole once: what is opened later is a scale-out of its own.
         elif self.opened is None or self.opened.revision != revision or pods > self.opened.pods:
-            self.opened = Opened(revision, pods, len(self.confirmed)) if pods else None
+            self.opened = Opened(revision, pods, self.confirmations) if pods else None
 
     def _take_pod(self, change: Change) -> None:
         uid = change.new["metadata"]["uid"]

@@ -43,7 +43,7 @@ class Oracle:
     """
 
     def __init__(self, world: "World") -> None:
-        self.truth = Truth(world.started_last)
+        self.truth = Truth(world.started_last, world.plan.shape.lease)
         self.truth.are_clocks_even = all(fault.kind != BENT for fault in world.plan.faults)
         if all(CATALOGUE[fault.kind].place in {"node", "zone", "kubelet"} for fault in world.plan.faults):
             self.truth.view_age = PROMPT
