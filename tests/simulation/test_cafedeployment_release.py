@@ -425,3 +425,56 @@ async def test_a_waiting_application_writes_nothing_for_half_an_hour() -> None:
         writes = len(world.writes)
         await world.clock.sleep(timedelta(minutes=30))
         assert len(world.writes) == writes
+
+
+@in_virtual_time
+async def test_groups_can_be_a_share_of_every_cell_with_a_stop_before_one_of_them() -> None:
+    grouping = {"strategy": "CellPercentage", "percent": 40, "breakpoints": [2]}
+    async with a_world() as world:
+        await released(world)
+        world.edit(APPS, "web", strategy={"grouping": grouping})
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.asks("web", 1))
+        assert groups(world) == [(0, (1, 1)), (1, (2, 2)), (2, (2, 2))]
+        assert per_cell(world, "web:2") == {"cell-a": 3, "cell-b": 3}
+        await world.stays(lambda: len(world.pods()) == 10 and world.asks("web", 1), timedelta(minutes=5))
+        world.confirm("web")
+        await world.run(lambda: world.is_complete("web"))
+        assert per_cell(world, "web:2") == {"cell-a": 5, "cell-b": 5}
+
+
+@in_virtual_time
+async def test_cells_can_follow_each_other() -> None:
+    async with a_world() as world:
+        await released(world, an_app(upgradeType="Batch"))
+        world.edit(APPS, "web", strategy={"grouping": {"strategy": "Cell", "breakpoints": [2]}})
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.asks("web", 1))
+        assert per_cell(world, "web:2") == {"cell-a": 5}
+        world.confirm("web")
+        await world.run(lambda: world.is_complete("web"))
+
+
+@in_virtual_time
+async def test_a_grouping_edited_in_mid_release_serves_no_group_twice_and_opens_none_unasked() -> None:
+    async with a_world() as world:
+        await released(world, an_app(**CONFIRMED))
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.asks("web", 0))
+        world.edit(APPS, "web", strategy={"grouping": {"strategy": "Cell"}})
+        await world.run(lambda: world.asks("web", 0))
+        await world.rest()
+        assert groups(world) == [(0, (1, 1)), (1, (4,)), (2, (4,))]
+        assert per_cell(world, "web:2") == {"cell-a": 1, "cell-b": 1}
+
+
+@in_virtual_time
+async def test_batches_that_name_an_unknown_cell_are_refused_and_change_nothing() -> None:
+    async with a_world() as world:
+        await released(world)
+        grouping = {"strategy": "Explicit", "batches": [{"cell-x": 1}]}
+        world.edit(APPS, "web", strategy={"grouping": grouping})
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.waits("web", "BadBatches"))
+        await world.rest()
+        assert per_cell(world, "web:2") == {}

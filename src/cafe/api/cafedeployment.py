@@ -23,6 +23,67 @@ class UpgradeType(StrEnum):
     BATCH = "Batch"
 
 
+class GroupStrategy(StrEnum):
+    """How the pods behind Beta are cut into groups (workloads' domain, §4.2 of the product's rules)."""
+
+    BATCH_SIZE = "BatchSize"
+    EACH_ONE = "EachOne"
+    ALL_ONE = "AllOne"
+    CELL = "Cell"
+    CELL_PERCENTAGE = "CellPercentage"
+    COUNT = "Count"
+    EXPLICIT = "Explicit"
+
+
+class ConfirmStrategy(StrEnum):
+    """After which groups a person is asked."""
+
+    EACH = "Each"
+    FIRST = "First"
+
+
+class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How the pods behind Beta are cut into groups, if not simply by batchSize."""
+
+    strategy: Annotated[
+        GroupStrategy,
+        Meta(
+            description="BatchSize: batchSize pods a group, over all units. EachOne: one pod a group. "
+            "AllOne: all in one. Cell: unit by unit, in the order of topology.values. CellPercentage: "
+            "percent of each unit's pods in every group. Count: count groups of nearly equal size, or more, "
+            "if maxCapacity asks for it. Explicit: as batches say."
+        ),
+    ] = GroupStrategy.BATCH_SIZE
+    count: Annotated[int, Meta(ge=1, le=1000, description="Least number of groups, for Count.")] = 1
+    max_capacity: Annotated[
+        int, Meta(ge=0, le=100_000, description="Most pods in a group, for Count; 0 sets no limit.")
+    ] = 0
+    percent: Annotated[
+        int, Meta(ge=1, le=100, description="Share of each unit's pods, rounded up, for CellPercentage.")
+    ] = 100
+    batches: Annotated[
+        list[dict[str, int]],
+        Meta(
+            max_length=256,
+            description="Pods of each unit, group by group, for Explicit. What they leave over makes one "
+            "more group.",
+        ),
+    ] = field(default_factory=list)
+    breakpoints: Annotated[
+        list[Annotated[int, Meta(ge=1)]],
+        Meta(
+            max_length=256,
+            description="Groups before which the release stops until a person confirms, whatever "
+            "needWaitingForConfirm says.",
+            extra_json_schema={"x-kubernetes-list-type": "set"},
+        ),
+    ] = field(default_factory=list)
+    confirm: Annotated[
+        ConfirmStrategy,
+        Meta(description="With needWaitingForConfirm: after Each group, or only after the First one."),
+    ] = ConfirmStrategy.EACH
+
+
 class UnitType(StrEnum):
     """What the units of an application are."""
 
@@ -41,6 +102,13 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     batch_size: Annotated[
         int, Meta(ge=1, le=100_000, description="Pods per group, summed over all units.")
     ] = 1
+    grouping: Annotated[
+        Grouping,
+        Meta(
+            description="How the pods behind Beta are cut into groups, if not simply by batchSize.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=Grouping)
     max_unavailable: Annotated[
         IntOrPercent,
         Meta(
@@ -141,6 +209,9 @@ class Plan(Struct, frozen=True, kw_only=True, rename="camel"):
     revision: Annotated[str, Meta(description="The revision that is released.")] = ""
     batch_size: Annotated[int, Meta(description="batchSize the plan was made with.")] = 0
     upgrade_type: Annotated[str, Meta(description="upgradeType the plan was made with.")] = ""
+    grouping: Annotated[
+        str, Meta(description="Digest of the grouping the plan was made with; empty for batchSize alone.")
+    ] = ""
     units: Annotated[list[UnitPlan], Meta(description="The units, in order.")] = field(default_factory=list)
     groups: Annotated[list[GroupPlan], Meta(description="The groups, in order.")] = field(
         default_factory=list
@@ -231,6 +302,12 @@ DECLARATION = KindDeclaration(
             "(!has(self.topology.values) || size(self.topology.values) == 0)",
             message="topology.values names the units exactly if topology.unitType is Cell or Zone",
             field_path=".spec.topology.values",
+        ),
+        Rule(
+            rule="self.strategy.grouping.strategy != 'Explicit' || (has(self.strategy.grouping.batches) && "
+            "size(self.strategy.grouping.batches) > 0)",
+            message="with Explicit, strategy.grouping.batches must say how many pods are in which group",
+            field_path=".spec.strategy.grouping",
         ),
         Rule(
             rule="!has(self.topology.unitReplicas) || (has(self.topology.values) && "

@@ -45,7 +45,10 @@ def edited(document: Document, change: Change) -> Document:
     for said in change.images:
         _set_image(spec["template"], said, wanted["metadata"]["name"])
     if change.strategy:
-        spec["strategy"] = {**(spec.get("strategy") or {}), **change.strategy}
+        known = spec.get("strategy") or {}
+        spec["strategy"] = {**known, **change.strategy}
+        if "grouping" in change.strategy:
+            spec["strategy"]["grouping"] = {**(known.get("grouping") or {}), **change.strategy["grouping"]}
     if change.replicas is not None:
         spec["replicas"] = change.replicas
     if change.cause:

@@ -244,3 +244,39 @@ def test_colour_in_a_pipe_only_if_it_is_forced_and_never_with_cursor_codes(
     assert not any(code in forced for code in ("\x1b[?", "\x1b[H", "\x1b[2J", "\x1b[1A"))
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in cafe(cluster, "app", "get", NAME).out
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        (("--groups", "cell"), "5, 5"),
+        (("--groups", "all"), "10"),
+        (("--groups", "40%"), "4, 4, 2"),
+        (("--groups", "3"), "3, 3, 4"),
+        (("--groups", "1:3"), "2, 2, 3, 3"),
+        (("--groups", "each"), ", ".join(["1"] * 10)),
+    ],
+)
+def test_groups_are_previewed_as_they_will_be_cut(cafe: Cafe, words: tuple[str, ...], groups: str) -> None:
+    result = cafe(settled(), "app", "plan", NAME, "--image", "x:3", "--no-beta", *words, "-o", "json")
+    assert result.code == 0, result.err
+    sizes = [sum(group["units"].values()) for group in json.loads(result.out)["groups"]]
+    assert ", ".join(map(str, sizes)) == groups
+
+
+def test_a_release_can_stop_before_chosen_groups(cafe: Cafe) -> None:
+    cluster = settled()
+    words = ("--groups", "cell", "--stop-before", "2", "--stop-before", "1", "--ask", "first")
+    assert cafe(cluster, "app", "release", NAME, "--image", "x:3", "--yes", *words).code == 0
+    strategy = cluster.at("CafeDeployment", NAME)["spec"]["strategy"]
+    assert strategy["grouping"] == {"strategy": "Cell", "breakpoints": [1, 2], "confirm": "First"}
+    cafe(cluster, "app", "release", NAME, "--image", "x:4", "--yes", "--groups", "batch")
+    strategy = cluster.at("CafeDeployment", NAME)["spec"]["strategy"]
+    assert strategy["grouping"] == {"strategy": "BatchSize", "breakpoints": [1, 2], "confirm": "First"}
+
+
+@pytest.mark.parametrize("text", ["0", "0%", "101%", "some", "4:x", ""])
+def test_groups_that_mean_nothing_are_refused(cafe: Cafe, text: str) -> None:
+    cluster = settled()
+    result = cafe(cluster, "app", "release", NAME, "--yes", "--groups", text)
+    assert (result.code, cluster.writes) == (2, [])

@@ -32,6 +32,11 @@ OPTIONS: list[Callable[[Any], Any]] = [
     click.option("-f", "--template", cls=Option, help="option.template"),
     click.option("--replicas", type=click.IntRange(min=0), cls=Option, help="option.replicas"),
     click.option("--batch-size", type=click.IntRange(min=1), cls=Option, help="option.batch_size"),
+    click.option("--groups", cls=Option, help="option.groups"),
+    click.option(
+        "--stop-before", type=click.IntRange(min=1), multiple=True, cls=Option, help="option.stop_before"
+    ),
+    click.option("--ask", type=click.Choice(["each", "first"]), cls=Option, help="option.ask"),
     click.option("--beta/--no-beta", default=None, cls=Option, help="option.beta"),
     click.option("--need-confirm/--no-need-confirm", default=None, cls=Option, help="option.need_confirm"),
     click.option("--max-unavailable", cls=Option, help="option.max_unavailable"),
@@ -63,11 +68,45 @@ def count_or_percent(text: str) -> int | str:
     )
 
 
+def grouping_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `spec.strategy.grouping` that the options set.
+
+    Raises:
+        Problem: `--groups` says nothing that we know.
+    """
+    grouping: dict[str, Any] = {}
+    if text := asked.get("groups"):
+        words = {"each": "EachOne", "all": "AllOne", "cell": "Cell", "batch": "BatchSize"}
+        count, _, most = text.partition(":")
+        if text in words:
+            grouping["strategy"] = words[text]
+        elif text.endswith("%") and text[:-1].isdigit() and 1 <= int(text[:-1]) <= 100:
+            grouping |= {"strategy": "CellPercentage", "percent": int(text[:-1])}
+        elif count.isdigit() and int(count) >= 1 and (most.isdigit() or not most):
+            grouping |= {"strategy": "Count", "count": int(count), "maxCapacity": int(most or 0)}
+        else:
+            raise Problem(
+                Exit.USAGE,
+                "BadGroups",
+                f"--groups is {text!r}.",
+                "",
+                "Write each, all, cell, batch, a percentage of every cell (25%), a least number of groups "
+                "(4), or that with the most pods of one (4:10).",
+            )
+    if asked.get("stop_before"):
+        grouping["breakpoints"] = sorted(set(asked["stop_before"]))
+    if asked.get("ask"):
+        grouping["confirm"] = asked["ask"].capitalize()
+    return grouping
+
+
 def strategy_of(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `spec.strategy` that the options set."""
     strategy: dict[str, Any] = {}
     if asked.get("batch_size") is not None:
         strategy["batchSize"] = asked["batch_size"]
+    if grouping := grouping_of(asked):
+        strategy["grouping"] = grouping
     if asked.get("beta") is not None:
         strategy["upgradeType"] = "Beta" if asked["beta"] else "Batch"
     if asked.get("need_confirm") is not None:

@@ -68,6 +68,10 @@ MESSAGES = {
     "option.template": "File with a pod template, or with a workload that has one.",
     "option.replicas": "Pods wanted in all.",
     "option.batch_size": "Pods per group, summed over all units.",
+    "option.groups": "How pods behind Beta are grouped: each, all, cell, batch, 25% (of every cell), "
+    "4 (groups at least), 4:10 (of 10 pods at most).",
+    "option.stop_before": "Stop before this group until a person confirms. May be repeated.",
+    "option.ask": "With --need-confirm: after each group, or only after the first.",
     "option.beta": "Begin with one pod of each unit, or not.",
     "option.need_confirm": "Stop after every group until a person confirms, or not.",
     "option.max_unavailable": "Most pods of a unit that may be away: a count or a percentage.",

@@ -61,6 +61,10 @@ MESSAGES = {
     "option.template": "含 Pod 模板的文件，或含模板的工作负载。",
     "option.replicas": "期望的 Pod 总数。",
     "option.batch_size": "每组的 Pod 数，按所有单元合计。",
+    "option.groups": "Beta 之后如何分组：each 逐个，all 一组，cell 逐单元，batch 按批大小，"
+    "25% 每单元比例，4 至少四组，4:10 每组至多十个。",
+    "option.stop_before": "在该组之前停下，等待确认。可重复。",
+    "option.ask": "配合 --need-confirm：每组之后都询问，或仅第一组之后。",
     "option.beta": "是否先在每个单元各升级一个 Pod。",
     "option.need_confirm": "每组之后是否停下等人确认。",
     "option.max_unavailable": "一个单元最多可缺的 Pod：个数或百分比。",

@@ -1,13 +1,21 @@
 """The groups of a release, counted across units: computed once, then followed."""
 
-import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from cafe.api.cafedeployment import GroupPlan, Plan, UnitPlan, UpgradeType
+from cafe.api.cafedeployment import (
+    CafeDeploymentStrategy,
+    ConfirmStrategy,
+    Grouping,
+    GroupPlan,
+    Plan,
+    UnitPlan,
+    UpgradeType,
+)
 from cafe.kernel import digest_of
+from cafe.workloads.domain.cutting import Rules, cut
 
 BETA = 0
 """Index of the group in front; the others count from 1, with or without a Beta."""
@@ -37,7 +45,13 @@ class UnitGoal:
     partition: int
 
 
-def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch_size: int) -> Plan:
+def make_plan(
+    revision: str,
+    units: Sequence[UnitSize],
+    upgrade_type: str,
+    batch_size: int,
+    grouping: Grouping | None = None,
+) -> Plan:
     """Cut the work into groups.
 
     Work is every pod that is missing or not at *revision*; first deployment, scale-out and update are cut
@@ -52,11 +66,17 @@ def make_plan(revision: str, units: Sequence[UnitSize], upgrade_type: str, batch
         The plan with its hash, which is equal for equal arguments in every process.
     """
     bases = {u.name: u.updated for u in units}
-    return _cut(Plan(revision=revision, units=_planned(units, bases)), None, upgrade_type, batch_size)
+    begun = Plan(revision=revision, units=_planned(units, bases))
+    return _cut(begun, None, upgrade_type, Rules(batch_size, grouping or Grouping()))
 
 
 def recut(
-    old: Plan, opened: int | None, units: Sequence[UnitSize], upgrade_type: str, batch_size: int
+    old: Plan,
+    opened: int | None,
+    units: Sequence[UnitSize],
+    upgrade_type: str,
+    batch_size: int,
+    grouping: Grouping | None = None,
 ) -> Plan:
     """Cut what is left of the same release anew, because batchSize, upgradeType or quotas were changed.
 
@@ -69,6 +89,7 @@ def recut(
         units: As for `make_plan`.
         upgrade_type: As for `make_plan`.
         batch_size: As for `make_plan`.
+        grouping: As for `make_plan`.
     """
     bases = {u.name: u.updated for u in units} | {u.name: u.base for u in old.units}
     planned = _planned(units, bases)
@@ -80,7 +101,7 @@ def recut(
             room |= {name: room[name] - count for name, count in taken.items() if count}
             kept.append(GroupPlan(index=group.index, units={n: c for n, c in taken.items() if c}))
     begun = Plan(revision=old.revision, units=planned, groups=kept)
-    return _cut(begun, opened, upgrade_type, batch_size)
+    return _cut(begun, opened, upgrade_type, Rules(batch_size, grouping or Grouping()))
 
 
 def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPlan]:
@@ -95,7 +116,7 @@ def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPl
     return planned
 
 
-def _cut(begun: Plan, opened: int | None, upgrade_type: str, batch_size: int) -> Plan:
+def _cut(begun: Plan, opened: int | None, upgrade_type: str, rules: Rules) -> Plan:
     """Complete a plan behind its groups up to *opened*."""
     left = {
         u.name: count
@@ -106,30 +127,51 @@ def _cut(begun: Plan, opened: int | None, upgrade_type: str, batch_size: int) ->
     if left and opened is None and upgrade_type == UpgradeType.BETA:
         groups.append(GroupPlan(index=BETA, units=dict.fromkeys(left, 1)))
         left = {name: count - 1 for name, count in left.items() if count > 1}
-    groups += _batches([u.name for u in begun.units], left, batch_size, (opened or 0) + 1)
-    plan = msgspec.structs.replace(begun, batch_size=batch_size, upgrade_type=upgrade_type, groups=groups)
-    return msgspec.structs.replace(plan, hash=digest_of(msgspec.to_builtins(plan)))
+    first = (opened or 0) + 1
+    rules = replace(rules, sizes={u.name: u.quota for u in begun.units}, begun=first - 1)
+    for index, taken in enumerate(cut([u.name for u in begun.units], left, rules), start=first):
+        groups.append(GroupPlan(index=index, units=taken))
+    plan = msgspec.structs.replace(
+        begun,
+        batch_size=rules.batch_size,
+        upgrade_type=upgrade_type,
+        grouping=digest_of_grouping(rules.grouping),
+        groups=groups,
+    )
+    return msgspec.structs.replace(plan, hash=_hash(plan))
 
 
-def _batches(order: Sequence[str], left: Mapping[str, int], batch_size: int, first: int) -> list[GroupPlan]:
-    heap = [(-left[name], place, name) for place, name in enumerate(order) if name in left]
-    heapq.heapify(heap)
-    groups: list[GroupPlan] = []
-    while heap:
-        taken: dict[str, int] = {}
-        for _ in range(batch_size):
-            if not heap:
-                break
-            count, place, name = heapq.heappop(heap)
-            taken[name] = taken.get(name, 0) + 1
-            if count < -1:
-                heapq.heappush(heap, (count + 1, place, name))
-        groups.append(GroupPlan(index=first + len(groups), units={n: taken[n] for n in order if n in taken}))
-    return groups
+def _hash(plan: Plan) -> str:
+    """Return the hash of a plan; one that is cut by batchSize alone has the hash that it always had."""
+    told = msgspec.to_builtins(plan)
+    if not plan.grouping:
+        del told["grouping"]
+    return digest_of(told)
+
+
+def digest_of_grouping(grouping: Grouping) -> str:
+    """Return the digest of what cuts a plan; empty for batchSize alone. Whom to ask when cuts nothing."""
+    cuts = msgspec.structs.replace(grouping, breakpoints=[], confirm=ConfirmStrategy.EACH)
+    return "" if cuts == Grouping() else digest_of(msgspec.to_builtins(cuts))
+
+
+def asks_before(strategy: CafeDeploymentStrategy, plan: Plan, following: int) -> bool:
+    """Say whether a person must confirm before the group *following* opens."""
+    if following in strategy.grouping.breakpoints:
+        return True
+    if not strategy.need_waiting_for_confirm:
+        return False
+    is_second = len(plan.groups) > 1 and following == plan.groups[1].index
+    return strategy.grouping.confirm is ConfirmStrategy.EACH or is_second
 
 
 def is_followed(
-    plan: Plan | None, revision: str, quotas: Mapping[str, int], upgrade_type: str, batch_size: int
+    plan: Plan | None,
+    revision: str,
+    quotas: Mapping[str, int],
+    upgrade_type: str,
+    batch_size: int,
+    grouping: Grouping | None = None,
 ) -> bool:
     """Say whether *plan* still is the way to go; anything that a person changed makes it void."""
     return (
@@ -138,6 +180,7 @@ def is_followed(
         and {u.name: u.quota for u in plan.units} == dict(quotas)
         and plan.upgrade_type == upgrade_type
         and plan.batch_size == batch_size
+        and plan.grouping == digest_of_grouping(grouping or Grouping())
     )
 
 

@@ -63,7 +63,7 @@ def look_ahead(
     if not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):
         paths = ("strategy.podUpgradePolicy",)
     return Outlook(
-        plan=make_plan(revision, sizes, strategy.upgrade_type, strategy.batch_size),
+        plan=make_plan(revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping),
         recreated_because=paths,
         is_refused=bool(paths) and strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
     )

@@ -19,6 +19,7 @@ from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, S
 from cafe.workloads.domain.groups import (
     UnitGoal,
     UnitSize,
+    asks_before,
     goals,
     group_after,
     group_name,
@@ -118,8 +119,14 @@ def decide_release(view: ReleaseView) -> Decision:
         return _refuse(view, view.quotas, said)
     spec, stored = view.app.spec, view.app.status
     plan = stored.plan
+    strategy = spec.strategy
     followed = is_followed(
-        plan, view.revision, view.quotas, spec.strategy.upgrade_type, spec.strategy.batch_size
+        plan,
+        view.revision,
+        view.quotas,
+        strategy.upgrade_type,
+        strategy.batch_size,
+        strategy.grouping,
     )
     if plan is None or not followed:
         return _prepare(view, view.quotas, said)
@@ -221,10 +228,17 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
             or stored.current_revision != view.revision
         )
     ):
-        plan = recut(old, stored.current_group, sizes, strategy.upgrade_type, strategy.batch_size)
+        plan = recut(
+            old,
+            stored.current_group,
+            sizes,
+            strategy.upgrade_type,
+            strategy.batch_size,
+            strategy.grouping,
+        )
         course = Course(plan=plan, current=stored.current_group, confirmed=stored.confirmed_group)
     else:
-        plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size)
+        plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping)
         course = Course(plan=plan)
     return msgspec.structs.replace(course, units=_unit_facts(view, plan), is_paused=strategy.pause)
 
@@ -272,11 +286,12 @@ def _course(view: ReleaseView, plan: Plan) -> Course:
         confirmed=stored.confirmed_group,
         is_paused=view.app.spec.strategy.pause,
     )
+    following = group_after(plan, course.current)
     waits = (
         course.is_current_done
         and course.current is not None
-        and group_after(plan, course.current) is not None
-        and view.app.spec.strategy.need_waiting_for_confirm
+        and following is not None
+        and asks_before(view.app.spec.strategy, plan, following)
         and (course.confirmed is None or course.confirmed < course.current)
     )
     return msgspec.structs.replace(course, waiting_group=course.current if waits else None)

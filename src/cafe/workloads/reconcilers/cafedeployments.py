@@ -12,6 +12,7 @@ from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.selectors import demand_match
 from cafe.kernel import ObjectKey, Outcome, Refusal
 from cafe.placement.contract import Spread
+from cafe.workloads.domain.cutting import demand_known_units
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
@@ -99,6 +100,7 @@ class CafeDeploymentReconciler:
         ties = settled_sizes(app.status.plan, asked)
         try:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            demand_known_units(app.spec.strategy.grouping, wanted)
             return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:
             return refusal
