@@ -478,3 +478,37 @@ async def test_batches_that_name_an_unknown_cell_are_refused_and_change_nothing(
         await world.run(lambda: world.waits("web", "BadBatches"))
         await world.rest()
         assert per_cell(world, "web:2") == {}
+
+
+@in_virtual_time
+async def test_a_release_that_does_not_get_on_is_called_stalled_and_goes_on_when_it_can() -> None:
+    async with a_world() as world:
+        await released(world, an_app(progressDeadlineSeconds=120))
+        world.set_image(APPS, "web", "web:missing")
+        await world.run(lambda: world.waits("web", "ProgressDeadlineExceeded"))
+        told = world.condition(APPS, "web", "Progressing")
+        assert (told["status"], told["reason"]) == ("False", "ProgressDeadlineExceeded")
+        assert told["message"].startswith("No progress for 120 s: cell-a: ")
+        assert world.condition(APPS, "web", "Stalled")["status"] == "True"
+        assert not world.condition(APPS, "web", "Reconciling")
+        assert world.condition(APPS, "web", "Available")["status"] == "True"
+        await world.stays(lambda: world.waits("web", "ProgressDeadlineExceeded"), timedelta(minutes=20))
+        assert len(world.events("ProgressDeadlineExceeded")) == 1
+        world.set_image(APPS, "web", "web:1")
+        await world.run(lambda: world.is_complete("web"))
+        assert world.condition(APPS, "web", "Ready")["status"] == "True"
+        assert not world.condition(APPS, "web", "Stalled")
+
+
+@pytest.mark.parametrize("hold", ["confirm", "pause"])
+@in_virtual_time
+async def test_a_release_that_a_person_holds_up_is_not_stalled(hold: str) -> None:
+    async with a_world() as world:
+        await released(world, an_app(progressDeadlineSeconds=60, **(CONFIRMED if hold == "confirm" else {})))
+        if hold == "pause":
+            world.edit(APPS, "web", strategy={"pause": True})
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.status(APPS, "web")["phase"] in {"WaitingForConfirm", "Paused"})
+        await world.rest(timedelta(minutes=6), timedelta(minutes=30))
+        assert not world.condition(APPS, "web", "Stalled")
+        assert world.condition(APPS, "web", "Reconciling")["status"] == "True"

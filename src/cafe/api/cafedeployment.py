@@ -123,6 +123,14 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     need_waiting_for_confirm: Annotated[
         bool, Meta(description="Stop after every group until a person confirms it.")
     ] = False
+    progress_deadline_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds without progress after which the release is called stalled; waiting for a "
+            "person and pauses don't count. 0 waits for ever.",
+        ),
+    ] = 600
     pause: Annotated[bool, Meta(description="Start no further pod.")] = False
     pod_upgrade_policy: Annotated[
         PodUpgradePolicy,
@@ -274,6 +282,7 @@ class CafeDeploymentStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     waiting: Annotated[Waiting | None, Meta(description="What the release waits for.")] = None
     groups: Annotated[list[GroupStatus], Meta(description="The groups.")] = field(default_factory=list)
     units: Annotated[list[UnitStatus], Meta(description="The units.")] = field(default_factory=list)
+    progress_time: Annotated[str, Meta(description="When the release last got on.")] = ""
     conditions: Annotated[
         list[Condition],
         Meta(description="What is so and why.", extra_json_schema={"x-kubernetes-list-map-keys": ["type"]}),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
@@ -101,12 +101,14 @@ class AppView:
     Attributes:
         sets: One per existing InPlaceSet of the application.
         known_units: Units that some node of the cluster belongs to.
+        now: When this was seen.
     """
 
     app: CafeDeployment
     revisions: Sequence[RevisionFact]
     sets: Sequence[UnitFact]
     known_units: frozenset[str]
+    now: datetime | None = None
 
 
 class AppStore(Protocol):

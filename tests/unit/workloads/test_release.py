@@ -227,7 +227,13 @@ def test_a_refusal_writes_no_set_and_carries_its_code_everywhere() -> None:
         ("PinsShort", "Too few. Pin more.", True)
     ]
     conditions = {c.type: (c.status, c.reason) for c in decision.status.conditions}
-    assert conditions == {"Accepted": ("False", "PinsShort"), "Progressing": ("False", "PinsShort")}
+    assert conditions == {
+        "Accepted": ("False", "PinsShort"),
+        "Progressing": ("False", "PinsShort"),
+        "Available": ("False", "PodsMissing"),
+        "Ready": ("False", "PinsShort"),
+        "Stalled": ("True", "PinsShort"),
+    }
 
 
 def test_a_retired_set_is_emptied_first_and_dropped_when_its_pods_are_gone() -> None:

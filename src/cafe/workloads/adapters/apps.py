@@ -51,6 +51,7 @@ class KubeApps:
             revisions=self._revisions.of(app.metadata),
             sets=[unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None],
             known_units=self._watched.census.units(app.spec.topology.unit_type),
+            now=self._clock.now(),
         )
 
     async def make_revision(self, app: CafeDeployment, wanted: MakeRevision) -> RevisionFact:

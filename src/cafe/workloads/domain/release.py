@@ -7,6 +7,7 @@ writes therefore goes on where it was, with the same plan.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -27,6 +28,7 @@ from cafe.workloads.domain.groups import (
     make_plan,
     recut,
 )
+from cafe.workloads.domain.progress import EXCEEDED, time_left
 from cafe.workloads.domain.releasestatus import Course, release_status
 
 
@@ -58,6 +60,7 @@ class ReleaseView:
         quotas: Pods per unit, or why they cannot be had.
         units: The wanted units, in the user's order, whether their sets exist or not.
         retired: Sets of units that are no longer wanted.
+        now: For the progress deadline; None leaves it aside.
     """
 
     app: CafeDeployment
@@ -65,6 +68,7 @@ class ReleaseView:
     quotas: Mapping[str, int] | Refusal
     units: Sequence[UnitFact]
     retired: Sequence[UnitFact] = ()
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Decision:
     Attributes:
         announce: Whether the confirm annotation is set to `false` before the status says that a group waits.
         clear: Whether a confirmation that was judged is removed after the status kept its outcome.
+        recheck: When time alone will change the verdict.
     """
 
     status: CafeDeploymentStatus
@@ -110,6 +115,7 @@ class Decision:
     notes: tuple[Note, ...] = ()
     announce: bool = False
     clear: bool = False
+    recheck: timedelta | None = None
 
 
 def decide_release(view: ReleaseView) -> Decision:
@@ -140,20 +146,31 @@ def decide_release(view: ReleaseView) -> Decision:
     notes += _verdict_notes(verdict)
     if course.is_complete and stored.phase not in {"", "Complete"}:
         notes.append(Note("Released", f"Revision {view.revision} runs in all {spec.replicas} pods"))
+    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
+    notes += _deadline_notes(view, status)
     return Decision(
-        status=release_status(view.app, view.revision, course, [u.status for u in view.units]),
+        status=status,
         sets=(*_follow(view, wanted), *_retire(view, course)),
         notes=tuple(notes),
+        recheck=time_left(view.app, status, view.now) if view.now else None,
         announce=course.waiting_group is not None and said != NOT_CONFIRMED,
         clear=course.waiting_group is None and said is not None,
     )
+
+
+def _deadline_notes(view: ReleaseView, status: CafeDeploymentStatus) -> list[Note]:
+    """Return the news that a release does not get on; once, until it does."""
+    old, new = view.app.status.waiting, status.waiting
+    if new is None or new.reason != EXCEEDED or (old is not None and old.reason == EXCEEDED):
+        return []
+    return [Note(EXCEEDED, new.message, is_warning=True)]
 
 
 def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
     """Change nothing that runs, and say why."""
     stored = view.app.status
     course = _held_course(view, refusal=refusal)
-    status = release_status(view.app, view.revision, course, [u.status for u in view.units])
+    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
     old = view.app.status.waiting
     is_news = old is None or old.message != status_message(status)
     notes = [Note(refusal.code, str(refusal), is_warning=True)] if is_news else []
@@ -207,7 +224,7 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
             notes.append(Note("Planned", f"Plan {course.plan_hash}: {_told(course.plan)}"))
     if said is not None:
         notes += _verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
-    status = release_status(view.app, view.revision, course, [u.status for u in view.units])
+    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
     return Decision(status, tuple(sets), tuple(notes), clear=said is not None)
 
 

@@ -1,7 +1,9 @@
 """What a CafeDeployment says of its release: who waits for what, and why."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+import msgspec
 from msgspec import Struct, field
 
 from cafe.api.cafedeployment import (
@@ -14,10 +16,10 @@ from cafe.api.cafedeployment import (
 )
 from cafe.api.inplaceset import InPlaceSetStatus
 from cafe.api.selectors import selector_text
-from cafe.api.shapes import Condition
 from cafe.kernel import Refusal
 from cafe.workloads.domain.confirming import WAITING
 from cafe.workloads.domain.groups import BETA, goals, group_after, group_name
+from cafe.workloads.domain.progress import conditions, with_progress
 
 Believed = Mapping[str, tuple[InPlaceSetStatus, bool]]
 """Per unit: its set's status, and whether it speaks of the newest spec and the plan's revision."""
@@ -85,12 +87,24 @@ class Course(Struct, frozen=True, kw_only=True):
 
 
 def release_status(
-    app: CafeDeployment, revision: str, course: Course, sets: Sequence[InPlaceSetStatus]
+    app: CafeDeployment,
+    revision: str,
+    course: Course,
+    sets: Sequence[InPlaceSetStatus],
+    now: datetime | None = None,
 ) -> CafeDeploymentStatus:
-    """Return the status; equal worlds give equal statuses, so nothing flaps."""
+    """Return the status; equal worlds give equal statuses, so nothing flaps.
+
+    Args:
+        app: As stored.
+        revision: Hash of the template's revision.
+        course: Where the release stands.
+        sets: What the units' sets say of themselves.
+        now: For the progress deadline; None leaves it aside.
+    """
     plan = course.plan
     waiting = _waiting(app, course)
-    return CafeDeploymentStatus(
+    status = CafeDeploymentStatus(
         observed_generation=app.metadata.generation,
         phase=course.phase,
         progress=_progress(course),
@@ -109,8 +123,10 @@ def release_status(
         waiting=waiting,
         groups=_groups(course),
         units=_units(course),
-        conditions=_conditions(app, course, waiting),
     )
+    status = with_progress(app, status, now)
+    refusal = course.refusal
+    return msgspec.structs.replace(status, conditions=conditions(app, status, refusal, sets))
 
 
 def _progress(course: Course) -> str:
@@ -229,24 +245,3 @@ def _unit_why(status: InPlaceSetStatus) -> tuple[str, str]:
         if condition.type == "Progressing":
             return condition.reason, condition.message
     return "Starting", ""
-
-
-def _conditions(app: CafeDeployment, course: Course, waiting: Waiting | None) -> list[Condition]:
-    generation = app.metadata.generation
-    refusal = course.refusal
-    return [
-        Condition(
-            type="Accepted",
-            status="False" if refusal else "True",
-            reason=refusal.code if refusal else "Valid",
-            message=str(refusal) if refusal else "The spec can be followed",
-            observed_generation=generation,
-        ),
-        Condition(
-            type="Progressing",
-            status="False" if refusal or course.is_paused else "True",
-            reason=waiting.reason if waiting else "Complete",
-            message=waiting.message if waiting else "The revision runs in all pods",
-            observed_generation=generation,
-        ),
-    ]

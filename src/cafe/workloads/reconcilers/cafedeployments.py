@@ -39,9 +39,11 @@ class CafeDeploymentReconciler:
         if revision is None:
             return Outcome()
         release = self._release_view(view, revision)
-        await self._act(release, decide_release(release))
+        decision = decide_release(release)
+        await self._act(release, decision)
         await self._forget(view, revision)
-        return Outcome(recheck=RECHECK)
+        left = decision.recheck
+        return Outcome(recheck=min(RECHECK, left) if left is not None and left > timedelta() else RECHECK)
 
     async def _act(self, view: ReleaseView, decision: Decision) -> None:
         """Write in the order that lets a dead controller's successor go on (see domain.release)."""
@@ -82,6 +84,7 @@ class CafeDeploymentReconciler:
             quotas=self._quotas(view, wanted, by_unit),
             units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
             retired=[fact for fact in view.sets if fact.unit not in wanted],
+            now=view.now,
         )
 
     def _quotas(
