@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cafe_sim.contract import Json
+from cafe_sim.contract import ApiError, Json
 from tests.simulation.world import (
     APP_REVISIONS,
     APP_SERVICES,
@@ -19,6 +19,8 @@ from tests.simulation.world import (
 from tests.worlds.clock import in_virtual_time
 
 CONFIGS = "configmaps"
+BUDGETS = "poddisruptionbudgets.policy"
+DEPLOY: Json = a_service()["spec"]["deploy"]
 SERVICES = "services"
 
 
@@ -306,6 +308,44 @@ async def test_scaling_needs_no_revision() -> None:
         await world.run(lambda: has_phase(world, "Complete") and said(world)["replicas"] == 12)
         assert numbers(world) == [1]
         assert sum(is_available(p) for p in world.pods()) == 12
+
+
+def evict(world: World, name: str) -> int:
+    """Ask for a pod's eviction; return the status of the answer."""
+    try:
+        world.api.create_subresource("pods", "default", name, "eviction", {"metadata": {"name": name}})
+    except ApiError as error:
+        return error.status
+    return 201
+
+
+@in_virtual_time
+async def test_one_budget_over_all_cells_is_shared_by_evictions_and_releases() -> None:
+    async with a_world() as world:
+        await live(
+            world, a_service(publish={"revision": 1}, deploy={**DEPLOY, "disruption": {"maxUnavailable": 2}})
+        )
+        await world.run(lambda: world.status(BUDGETS, "web").get("disruptionsAllowed") == 2)
+        names = [pod["metadata"]["name"] for pod in world.pods()]
+        assert [evict(world, name) for name in names[:3]] == [201, 201, 429]
+        await world.run(lambda: has_phase(world, "Complete") and len(world.pods()) == 10)
+        edit_image(world, "web:missing")
+        await world.run(lambda: numbers(world) == [1, 2])
+        publish(world, 2)
+        await world.run(lambda: world.status(BUDGETS, "web").get("disruptionsAllowed") == 0)
+        serving = next(p for p in world.pods() if is_available(p))
+        assert evict(world, serving["metadata"]["name"]) == 429
+
+
+@in_virtual_time
+async def test_a_service_may_go_without_a_budget() -> None:
+    async with a_world() as world:
+        await live(world, a_service(publish={"revision": 1}))
+        assert world.one(BUDGETS, "web")["spec"]["maxUnavailable"] == "25%"
+        world.edit(APP_SERVICES, "web", deploy={"disruption": {"guarded": False}})
+        await world.run(lambda: numbers(world) == [1, 2])
+        publish(world, 2)
+        await world.run(lambda: has_phase(world, "Complete") and world.api.list(BUDGETS, "default") == [])
 
 
 @pytest.mark.slow

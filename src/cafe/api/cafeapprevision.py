@@ -7,7 +7,8 @@ from msgspec import Meta, Struct, field
 
 from cafe.api.cafedeployment import CafeDeploymentStrategy, PodSetType, Topology
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule
-from cafe.api.shapes import LabelSelector, LabelValue, Metadata, PodTemplate
+from cafe.api.inplaceset import PERCENT_OR_COUNT
+from cafe.api.shapes import IntOrPercent, LabelSelector, LabelValue, Metadata, PodTemplate
 
 NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """What a Service may be called (RFC 1123 label)."""
@@ -74,6 +75,23 @@ class Elasticity(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     replicas: Annotated[int, Meta(ge=0, le=100_000, description="Pods wanted, over all units.")] = 1
 
 
+class Disruption(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How many pods may be away at once, over all units, whoever takes them away."""
+
+    max_unavailable: Annotated[
+        IntOrPercent,
+        Meta(
+            description="Most pods of the whole application that evictions (kubectl drain, autoscalers) may "
+            "find or make unavailable: a count, or a percentage of all pods, rounded up. Pods that a release "
+            "has taken out of traffic count.",
+            extra_json_schema=PERCENT_OR_COUNT,
+        ),
+    ] = "25%"
+    is_guarded: Annotated[bool, Meta(description="Whether there is such a budget at all.")] = field(
+        default=True, name="guarded"
+    )
+
+
 class DeployPolicy(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """How a revision reaches the pods, and where they are."""
 
@@ -86,6 +104,13 @@ class DeployPolicy(Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     topology: Annotated[
         Topology, Meta(description="Over which units the pods are spread.", extra_json_schema={"default": {}})
     ] = field(default_factory=Topology)
+    disruption: Annotated[
+        Disruption,
+        Meta(
+            description="How many pods may be away at once, over all units.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=Disruption)
 
 
 class AppContent(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

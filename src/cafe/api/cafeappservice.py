@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from cafe.api.cafeapprevision import AppContent
-from cafe.api.declaration import KindDeclaration, PrinterColumn, Scale
+from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule, Scale
 from cafe.api.inplaceset import SELECTOR_RULES
 from cafe.api.shapes import Condition, Metadata
 
@@ -100,7 +100,17 @@ DECLARATION = KindDeclaration(
     short_names=("cafesvc",),
     type=CafeAppService,
     description="One application service, whole: an edit makes a revision, publishing makes it live.",
-    rules=SELECTOR_RULES,
+    rules=(
+        *SELECTOR_RULES,
+        Rule(
+            rule="type(self.deploy.disruption.maxUnavailable) == int ? "
+            "self.deploy.disruption.maxUnavailable > 0 : "
+            "self.deploy.disruption.maxUnavailable.matches('^(100|[1-9][0-9]?)%$')",
+            message="deploy.disruption.maxUnavailable must be at least 1 or between 1% and 100%: with 0 no "
+            "node could ever be drained; to have no budget at all, set deploy.disruption.guarded to false",
+            field_path=".spec.deploy.disruption.maxUnavailable",
+        ),
+    ),
     columns=(
         PrinterColumn("Live", "integer", ".status.liveRevision"),
         PrinterColumn("Latest", "integer", ".status.latestRevision"),

@@ -276,6 +276,9 @@ NODES = Kind("", "v1", "nodes", "Node", namespaced=False, type=Node)
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False, type=Namespace)
 SERVICES: Kind[dict[str, Any]] = Kind("", "v1", "services", "Service", namespaced=True, type=dict)
 CONFIG_MAPS: Kind[dict[str, Any]] = Kind("", "v1", "configmaps", "ConfigMap", namespaced=True, type=dict)
+DISRUPTION_BUDGETS: Kind[dict[str, Any]] = Kind(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced=True, type=dict
+)
 DEPLOYMENTS: Kind[dict[str, Any]] = Kind(
     "apps", "v1", "deployments", "Deployment", namespaced=True, type=dict
 )

@@ -75,3 +75,13 @@ async def the_selector_of_an_application_service_matches_and_never_changes(world
     patch = {"spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}}}
     changed = await world.patch(f"{path}/shop", patch)
     assert (changed.status, changed.causes) == (422, [("FieldValueInvalid", "spec.selector")])
+
+
+@case
+async def a_disruption_budget_in_which_no_node_could_be_drained_is_refused(world: World) -> None:
+    path = await installed(world, "cafeappservices")
+    for budget in (0, "0%", "101%"):
+        deploy = {"disruption": {"maxUnavailable": budget}}
+        answer = await world.post(path, _service(deploy=deploy))
+        assert (answer.status, answer.causes[0][1]) == (422, "spec.deploy.disruption.maxUnavailable")
+        assert "with 0 no node could ever be drained" in answer.message

@@ -135,8 +135,9 @@ def test_a_versioned_config_has_a_name_for_each_content() -> None:
     assert len(names) == 2
     assert all(name.startswith("shop-settings-") for name in names)
     first = render(service(one), revision(1, content=one))
-    assert [w.kind.value for w in first] == ["ConfigMap", "Service", "CafeDeployment"]
-    volume = first[2].body["spec"]["template"]["spec"]["volumes"][0]
+    kinds = ["ConfigMap", "Service", "PodDisruptionBudget", "CafeDeployment"]
+    assert [w.kind.value for w in first] == kinds
+    volume = first[-1].body["spec"]["template"]["spec"]["volumes"][0]
     assert volume["configMap"]["name"] == first[0].name
 
 

@@ -12,7 +12,7 @@ from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.caches import Caches
 from cafe.kube.kinds import CAFE_APP_REVISIONS, CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
-from cafe.kube.objects import CONFIG_MAPS, PODS, SERVICES, Pod
+from cafe.kube.objects import CONFIG_MAPS, DISRUPTION_BUDGETS, PODS, SERVICES, Pod
 
 OWNER = "owner-service"
 APP = "app"
@@ -66,6 +66,7 @@ class WatchedServices:
         self.raw: Mapping[ChildKind, Cache[Raw]] = {
             ChildKind.CONFIG_MAP: caches.cache(CONFIG_MAPS, label_selector=SERVICE_LABEL),
             ChildKind.SERVICE: caches.cache(SERVICES, label_selector=SERVICE_LABEL),
+            ChildKind.BUDGET: caches.cache(DISRUPTION_BUDGETS, label_selector=SERVICE_LABEL),
         }
         self.pods: Cache[Pod] = caches.cache(PODS)
         self.pods.add_index(APP, _by_app)

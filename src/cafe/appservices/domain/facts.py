@@ -18,6 +18,7 @@ class ChildKind(StrEnum):
 
     CONFIG_MAP = "ConfigMap"
     SERVICE = "Service"
+    BUDGET = "PodDisruptionBudget"
     CAFE_DEPLOYMENT = "CafeDeployment"
 
 

@@ -9,6 +9,7 @@ from cafe.api.cafeapprevision import AppConfig, AppEndpoint
 from cafe.api.cafeappservice import CafeAppService
 from cafe.api.cafedeployment import CafeDeploymentSpec
 from cafe.api.names import (
+    APP_LABEL,
     APP_REVISION_ANNOTATION,
     CHANGE_CAUSE_ANNOTATION,
     RENDERED_ANNOTATION,
@@ -32,6 +33,7 @@ def render(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
     return [
         *(_config(service, revision, config, configs[config.name]) for config in content.configs),
         *(_endpoint(service, revision, endpoint) for endpoint in content.services),
+        *_budget(service, revision),
         _application(service, revision, configs),
     ]
 
@@ -64,6 +66,19 @@ def _endpoint(service: CafeAppService, revision: RevisionFact, endpoint: AppEndp
     spec = {"selector": revision.content.selector.match_labels, **endpoint.spec}
     metadata = {"labels": endpoint.labels, "annotations": endpoint.annotations}
     return _wanted(ChildKind.SERVICE, endpoint.name, service, revision, {"metadata": metadata, "spec": spec})
+
+
+def _budget(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
+    """Return the budget that evictions heed. A pod that is sick anyway may always be evicted (KEP-3017)."""
+    disruption = revision.content.deploy.disruption
+    if not disruption.is_guarded:
+        return []
+    spec = {
+        "maxUnavailable": disruption.max_unavailable,
+        "selector": {"matchLabels": {APP_LABEL: service.metadata.name}},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return [_wanted(ChildKind.BUDGET, service.metadata.name, service, revision, {"spec": spec})]
 
 
 def _application(service: CafeAppService, revision: RevisionFact, configs: Mapping[str, str]) -> Wanted:
