@@ -86,7 +86,8 @@ def end_state(app: App) -> Object:
 
 
 def timeless(status: dict[str, Any]) -> dict[str, Any]:
-    """Return a status without the times of its conditions."""
+    """Return a status without the times of its conditions and of its progress."""
+    status.pop("progressTime", None)
     for one in status["conditions"]:
         del one["lastTransitionTime"]
     return status

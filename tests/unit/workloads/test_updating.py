@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import ContainerBefore, PodFact, UpdateState
+from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, Doubt, PodFact, UpdateState
+from cafe.workloads.domain.pods import read_state, write_state
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace
 from cafe.workloads.domain.updating import (
     LowerGate,
     MarkForDeletion,
+    NoteDoubt,
     Progress,
     RaiseGate,
     Step,
@@ -21,6 +23,7 @@ from cafe.workloads.domain.updating import (
     WriteChange,
     decide_update,
     is_complete,
+    is_of_image,
     write_change,
 )
 from tests.unit.workloads.facts import (
@@ -399,3 +402,54 @@ def test_a_pod_that_must_still_dwell_says_when_to_look_again() -> None:
     dwell = Dwell(NOW, timedelta(seconds=60))
     progress = update(goal(1, 1), [pod("a", NEW, ready_since=NOW - timedelta(seconds=45))], dwell=dwell)
     assert (progress.reason, progress.recheck) == ("WaitingForPods", timedelta(seconds=15))
+
+
+# Doubt
+
+
+@pytest.mark.parametrize(
+    ("asked", "reported", "image_id", "is_proven"),
+    [
+        ("web:2", "docker.io/library/web:2", "web@sha256:b", True),
+        ("bank/web", "docker.io/bank/web:latest", "web@sha256:b", True),
+        ("host:5000/web:2", "host:5000/web:2", "web@sha256:a", True),
+        ("web:2", "docker.io/library/web:1", "web@sha256:a", False),
+        ("web:2", "docker.io/library/web:1", "web@sha256:b", False),
+        ("web@sha256:b", "sha256:0123", "web@sha256:b", True),
+        ("web@sha256:b", "web@sha256:a", "web@sha256:a", False),
+        ("web:2", "sha256:0123", "web@sha256:b", True),
+        ("web:2", "sha256:0123", "web@sha256:a", False),
+    ],
+)
+def test_a_report_proves_the_image_by_its_name_or_its_digest(
+    asked: str,
+    reported: str,
+    image_id: str,
+    is_proven: bool,  # noqa: FBT001 -- a column of the table
+) -> None:
+    container = ContainerFact(asked, image_id, "containerd://2", is_running=True, reported=reported)
+    assert is_of_image(container, ContainerBefore("web@sha256:a", "containerd://1")) is is_proven
+
+
+def test_a_container_of_another_image_is_noted_and_believed_once_it_outlived_its_end() -> None:
+    """A node that was cut off restarted the old image; the kubelet tells of that before it replaces it."""
+    again = replace(container("app:v1", 2), image="app:v2", reported="docker.io/library/app:v1")
+    restless = changing("a", containers={"app": again}, is_observed=True, farewell=timedelta(seconds=30))
+    (noted,) = update(goal(1, 1), [restless]).steps
+    assert noted == NoteDoubt(restless, {"app": "containerd://2"})
+    assert restless.state is not None
+    doubt = Doubt({"app": "containerd://2"}, NOW - timedelta(seconds=34))
+    waiting = replace(restless, state=replace(restless.state, doubted=doubt))
+    progress = update(goal(1, 1), [waiting])
+    assert (progress.steps, progress.recheck) == ((), timedelta(seconds=1))
+    outlived = replace(doubt, since=NOW - timedelta(seconds=35))
+    believed = replace(restless, state=replace(restless.state, doubted=outlived))
+    assert told(update(goal(1, 1), [believed])) == [(RaiseGate, "a")]
+    other = replace(outlived, containers={"app": "containerd://9"})
+    another = replace(restless, state=replace(restless.state, doubted=other))
+    assert told(update(goal(1, 1), [another])) == [(NoteDoubt, "a")]
+
+
+def test_a_doubt_is_kept_in_the_annotation() -> None:
+    state = UpdateState(NEW, NOW, {"app": ContainerBefore("i", "c")}, Doubt({"app": "containerd://2"}, NOW))
+    assert read_state(write_state(state)) == state

@@ -1,6 +1,6 @@
 """From a pod as the API holds it to what decisions need of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cafe.api.names import (
     DELETION_COST_ANNOTATION,
@@ -34,6 +34,7 @@ def convert(pod: Pod) -> PodFact:
         is_deleting=meta.deletion_timestamp is not None,
         is_gated=not _is_true(conditions.get(UPDATE_GATE)),
         is_observed=status.observed_generation >= meta.generation or not status.observed_generation,
+        farewell=timedelta(seconds=pod.spec.termination_grace_period_seconds),
         is_delete_wanted=SPECIFIED_DELETE_LABEL in meta.labels,
         deletion_cost=_cost(meta.annotations.get(DELETION_COST_ANNOTATION, "0")),
         restarts=sum(c.restart_count for c in status.container_statuses),
@@ -52,6 +53,7 @@ def _container(image: str, status: ContainerStatus) -> ContainerFact:
     return ContainerFact(
         image=image,
         image_id=status.image_id,
+        reported=status.image,
         container_id=status.container_id,
         is_running=status.state.running is not None,
         problem=problem,

@@ -4,15 +4,16 @@ A label or annotation that comes with a status write is applied by the API serve
 held by a conformance case). So the gate and the update's state travel together.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cafe.api.names import REVISION_LABEL, SPECIFIED_DELETE_LABEL, UPDATE_GATE, UPDATE_STATE_ANNOTATION
 from cafe.kube.objects import format_time
 from cafe.kube.patches import Patch, StrategicPatch
-from cafe.workloads.domain.facts import PodFact, UpdateState
+from cafe.workloads.domain.facts import Doubt, PodFact, UpdateState
 from cafe.workloads.domain.pods import write_state
-from cafe.workloads.domain.updating import LowerGate, MarkForDeletion, RaiseGate, Step, WriteChange
+from cafe.workloads.domain.updating import LowerGate, MarkForDeletion, NoteDoubt, RaiseGate, Step, WriteChange
 
 
 def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
@@ -23,6 +24,9 @@ def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
         return StrategicPatch(_raised(step, now)), "status"
     if isinstance(step, MarkForDeletion):
         return StrategicPatch({"metadata": _guarded(step.pod, labels={SPECIFIED_DELETE_LABEL: "true"})}), ""
+    if isinstance(step, NoteDoubt):
+        noted = {UPDATE_STATE_ANNOTATION: wanted_state(step, now)}
+        return StrategicPatch({"metadata": _guarded(step.pod, annotations=noted)}), ""
     return StrategicPatch(_changed(step, now)), ""
 
 
@@ -30,6 +34,8 @@ def wanted_state(step: Step, now: datetime) -> str | None:
     """Return what the state annotation must hold once *step* is written."""
     if isinstance(step, LowerGate):
         return write_state(UpdateState(step.revision, now))
+    if isinstance(step, NoteDoubt) and step.pod.state is not None:
+        return write_state(replace(step.pod.state, doubted=Doubt(step.containers, now)))
     if isinstance(step, WriteChange) and step.before is not None:
         since = step.pod.state.since if step.pod.state else now
         return write_state(UpdateState(step.revision, since, step.before))

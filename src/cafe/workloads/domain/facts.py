@@ -12,6 +12,7 @@ class ContainerFact:
 
     Attributes:
         image: As the pod's spec asks for it.
+        reported: The image as the kubelet names it.
         image_id: Digest of what runs; empty if nothing has run yet.
         container_id: Changes whenever the container is started anew.
         is_running: Whether the reported state is *running*.
@@ -23,6 +24,7 @@ class ContainerFact:
     container_id: str = ""
     is_running: bool = False
     problem: str = ""
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,31 @@ class UpdateState:
         revision: Hash of the revision the pod is brought to.
         since: When the gate was lowered.
         before: Per changed container what ran before; None while the image is still withheld.
+        doubted: What runs anew, but of the image ID that ran before; see `updating`.
     """
 
     revision: str
     since: datetime
     before: Mapping[str, ContainerBefore] | None = None
+    doubted: "Doubt | None" = None
 
     @property
     def is_withheld(self) -> bool:
         """Whether the gate has fallen but the image has not been written yet."""
         return self.before is None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Containers of which it can't be said yet whether they came of the change.
+
+    Attributes:
+        containers: Container ID by name.
+        since: When they were first seen.
+    """
+
+    containers: Mapping[str, str]
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,7 @@ class PodFact:
         ready_since: When it last became Ready; None if it isn't.
         is_gated: Whether the readiness gate is False or absent.
         is_observed: Whether the kubelet's report covers the pod's newest generation.
+        farewell: How long its containers may take to end.
         state: An update under way.
     """
 
@@ -77,6 +95,7 @@ class PodFact:
     is_deleting: bool = False
     is_gated: bool = False
     is_observed: bool = True
+    farewell: timedelta = timedelta(seconds=30)
     is_delete_wanted: bool = False
     deletion_cost: int = 0
     restarts: int = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import API_VERSION, REVISION_LABEL, UPDATE_GATE
-from cafe.workloads.domain.facts import ContainerBefore, RevisionFact, UpdateState
+from cafe.workloads.domain.facts import ContainerBefore, Doubt, RevisionFact, UpdateState
 from cafe.workloads.domain.scaling import Creation
 
 
@@ -55,7 +55,19 @@ def write_state(state: UpdateState) -> str:
             name: {"imageID": was.image_id, "containerID": was.container_id}
             for name, was in state.before.items()
         }
+    if state.doubted is not None:
+        content["doubted"] = {
+            "containerIDs": dict(state.doubted.containers),
+            "since": state.doubted.since.isoformat(),
+        }
     return json.dumps(content, separators=(",", ":"), sort_keys=True)
+
+
+def _read_doubt(content: Mapping[str, Any] | None) -> Doubt | None:
+    if content is None:
+        return None
+    containers = {str(name): str(known) for name, known in content["containerIDs"].items()}
+    return Doubt(containers, datetime.fromisoformat(content["since"]).astimezone(UTC))
 
 
 def read_state(text: str | None) -> UpdateState | None:
@@ -75,6 +87,7 @@ def read_state(text: str | None) -> UpdateState | None:
             before=None
             if before is None
             else {n: ContainerBefore(str(w["imageID"]), str(w["containerID"])) for n, w in before.items()},
+            doubted=_read_doubt(content.get("doubted")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return UpdateState(revision="", since=datetime(1970, 1, 1, tzinfo=UTC))

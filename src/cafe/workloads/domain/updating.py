@@ -8,6 +8,12 @@ One pod's way, each arrow one write, each state readable from the pod alone, so 
 The gate falls before the image changes, from the very object that was judged (k#2276). Completion is a new
 image ID, or, for a tag whose digest is unchanged (k#635, k#2297), a new container ID once the kubelet's
 report covers the pod's newest generation.
+
+Neither is a proof by itself. A kubelet that was cut off restarts what ran before, or what the change before
+this one asked for; when it hears of this change it first reports that container, covered by the newest
+generation, and only then replaces it. The report names the container's image. Where that is another than the
+one asked for (two tags of one digest, too, may be told by either name), the container is noted, and believed
+once it has outlived the time that its end would take.
 """
 
 import sys
@@ -20,7 +26,7 @@ from itertools import islice
 from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, Roll, by_name
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact
+from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.templates import InPlace, Recreate
 
@@ -49,6 +55,14 @@ class WriteChange:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteDoubt:
+    """Remember containers that run anew, but by their report not of the image that was asked for."""
+
+    pod: PodFact
+    containers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class RaiseGate:
     """Give the pod back to traffic and forget the update."""
 
@@ -63,7 +77,10 @@ class MarkForDeletion:
     paths: tuple[str, ...]
 
 
-Step = LowerGate | WriteChange | RaiseGate | MarkForDeletion
+Step = LowerGate | WriteChange | NoteDoubt | RaiseGate | MarkForDeletion
+
+ROOM = timedelta(seconds=5)
+"""What a kubelet takes between its report and the end of a container, beside the pod's farewell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +181,7 @@ def next_step(
         # A new pod: the gate's condition is absent until we write it.
         return (RaiseGate(pod), None) if pod.is_gated else (None, None)
     if not state.is_withheld:
-        return (RaiseGate(pod), None) if is_complete(pod) else (None, None)
+        return _finish(pod, state, dwell)
     target = goal.update_revision
     if pod.revision == target or state.revision != target or rules.is_paused:
         # The target moved, or nothing may start: the image was never touched, so serve again.
@@ -176,6 +193,23 @@ def next_step(
     if left > timedelta(0):
         return None, left
     return after_grace(pod, target, rules), None
+
+
+def _finish(pod: PodFact, state: UpdateState, dwell: Dwell) -> tuple[Step | None, timedelta | None]:
+    """Return what ends a change whose image is written, or how long to wait before that can be said."""
+    if not is_complete(pod):
+        return None, None
+    doubted = {
+        name: found.container_id
+        for name, was in (state.before or {}).items()
+        if not is_of_image(found := pod.containers[name], was)
+    }
+    if not doubted:
+        return RaiseGate(pod), None
+    if state.doubted is None or dict(state.doubted.containers) != doubted:
+        return NoteDoubt(pod, doubted), None
+    left = state.doubted.since + pod.farewell + ROOM - dwell.now
+    return (RaiseGate(pod), None) if left <= timedelta() else (None, left)
 
 
 def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
@@ -206,6 +240,29 @@ def is_complete(pod: PodFact) -> bool:
         and (now.image_id != was.image_id or now.container_id != was.container_id)
         for name, was in pod.state.before.items()
     )
+
+
+def is_of_image(container: ContainerFact, was: ContainerBefore) -> bool:
+    """Whether a container that is new runs the image that was asked for, by its report.
+
+    Runtimes that tell no name but a bare digest prove it by another one than before.
+    """
+    asked, _, digest = container.image.partition("@")
+    if digest:
+        return container.image_id.endswith(digest)
+    if not container.reported or container.reported.startswith("sha256:"):
+        return container.image_id != was.image_id
+    return full_name(container.reported) == full_name(asked)
+
+
+def full_name(image: str) -> str:
+    """Return an image's name as runtimes resolve it: with registry, `library/` and tag, without digest."""
+    name = image.split("@", 1)[0]
+    head, _, tail = name.partition("/")
+    is_host = bool(tail) and ("." in head or ":" in head or head == "localhost")
+    if not is_host:
+        name = f"docker.io/{name}" if tail else f"docker.io/library/{name}"
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
 def has_begun(pod: PodFact) -> bool:

@@ -24,6 +24,7 @@ from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import (
     LowerGate,
     MarkForDeletion,
+    NoteDoubt,
     Progress,
     RaiseGate,
     Step,
@@ -187,7 +188,7 @@ class InPlaceSetReconciler:
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
     """Put first what gives capacity back, last what takes it."""
-    ranks = {RaiseGate: 0, WriteChange: 1, MarkForDeletion: 2, LowerGate: 3}
+    ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, MarkForDeletion: 2, LowerGate: 3}
     return sorted(steps, key=lambda step: ranks[type(step)])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cafe.api.names import CONFIRM_ANNOTATION, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import SETS, SPACE
-from cafe_sim.harness.oracle.truth import image_of, is_leaving, serves
+from cafe_sim.harness.oracle.truth import controller_uid, image_of, is_leaving, serves
 from cafe_sim.harness.people import Wishes
 
 if TYPE_CHECKING:
@@ -96,6 +96,17 @@ def containers_are_as_reported(world: "World", wishes: Wishes) -> str | None:
     return None if len(running) == wishes.replicas else f"{len(running)} containers run"
 
 
+def statuses_are_true(world: "World", _: Wishes) -> str | None:
+    """Each set counts the pods that serve as there are."""
+    pods = world.pods()
+    for found in world.server.list(SETS, SPACE):
+        mine = [p for p in pods if controller_uid(p) == found["metadata"]["uid"]]
+        told = (found.get("status") or {}).get("availableReplicas", 0)
+        if told != sum(serves(p) for p in mine):
+            return f"{found['metadata']['name']} tells of {told} available pods"
+    return None
+
+
 def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
     """No pod carries the marks of an update, and no confirmation is open."""
     for pod in world.pods():
@@ -135,6 +146,12 @@ LIVENESS: tuple[Promise, ...] = (
         "The containers on the nodes are those that the pods tell of.",
         "reliability.md (b): truth, not caches",
         containers_are_as_reported,
+    ),
+    Promise(
+        "statuses are true",
+        "Sets count the pods that serve as there are.",
+        "reliability.md (b): truth, not caches",
+        statuses_are_true,
     ),
     Promise(
         "nothing is left over",
