@@ -159,7 +159,9 @@ def _run_many(choice: Choice, wanted: Wanted) -> bool:
 
     tally = sweep(blocks_of(first, last), choice, seconds, tell)
     _progress("")
-    kinds = choice.kinds or tuple(k.name for k in CATALOGUE.values() if k.is_contract or wanted.beyond)
+    kinds = choice.kinds or tuple(
+        k.name for k in CATALOGUE.values() if k.is_usual and (k.is_contract or wanted.beyond)
+    )
     lacking = tally.coverage.lacking(kinds) if wanted.covers else []
     _tell(tally, first, kinds)
     for label in lacking:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cafe.api.names import CONFIRM_ANNOTATION, UNIT_LABEL, UPDATE_STATE_ANNOTATION
+from cafe.api.names import CONFIRM_ANNOTATION, SPECIFIED_DELETE_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import SETS, SPACE
 from cafe_sim.harness.oracle.truth import controller_uid, image_of, is_leaving, serves
@@ -108,8 +108,10 @@ def statuses_are_true(world: "World", _: Wishes) -> str | None:
 
 
 def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
-    """No pod carries the marks of an update, and no confirmation is open."""
+    """No pod carries the marks of an update or is to be replaced, and no confirmation is open."""
     for pod in world.pods():
+        if SPECIFIED_DELETE_LABEL in (pod["metadata"].get("labels") or {}):
+            return f"{pod['metadata']['name']} is marked, and not replaced yet"
         if UPDATE_STATE_ANNOTATION in (pod["metadata"].get("annotations") or {}):
             return f"{pod['metadata']['name']} still carries the state of an update"
     app = world.app()

@@ -102,7 +102,12 @@ def budget_holds(truth: Truth, change: Change) -> str | None:
     live = [p for p in members if not is_leaving(p.body)]
     if is_leaving(change.new) and len(live) > min(owner.replicas.values(change.at)):
         return None  # It is one too many.
-    now = sum(p.disrupted is not None for p in live) + len(owner.lost) + 1
+    uid = change.new["metadata"]["uid"]
+    serving = sum(serves(p.body) for p in live if p.body["metadata"]["uid"] != uid)
+    *_, replicas = owner.replicas.values(change.at)
+    # What is missing of fewer replicas than there were is no loss any more.
+    away = max(1, replicas - serving)
+    now = min(away, sum(p.disrupted is not None for p in live) + len(owner.lost) + 1)
     most = max(count_of(value, max(owner.replicas.values(change.at))) for value in _budgets(owner, change))
     return None if now <= most else f"{change.name} is the {now}th pod that is kept from serving, of {most}"
 
