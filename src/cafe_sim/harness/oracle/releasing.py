@@ -4,7 +4,7 @@ from cafe.api.names import CONFIRM_ANNOTATION
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import APPS
 from cafe_sim.harness.oracle.invariant import Invariant
-from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth, opened_by
+from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth, image_of, opened_by
 
 
 def _status(app: Json | None) -> Json:
@@ -105,6 +105,22 @@ def _made_for(plan: Json) -> object:
     return plan["revision"], plan.get("batchSize"), plan.get("upgradeType"), quotas
 
 
+def plans_count_what_is_there(truth: Truth, change: Change) -> str | None:
+    """A new plan takes no more pods for updated than run the wanted image, or did just now."""
+    old, new = _plan_of(change.old), _plan_of(change.new)
+    if not change.is_ours or not new or old.get("revision") == new["revision"]:
+        return None
+    if change.new["metadata"]["generation"] != _status(change.new)["observedGeneration"]:
+        return None
+    image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
+    for unit in new["units"]:
+        pods = _pods_of_unit(truth, unit["name"], change.at)
+        there = sum(image_of(p.body) == image or image in p.proven for p in pods)
+        if unit["base"] > there:
+            return f"the plan counts {unit['base']} updated pods in {unit['name']}; {there} run {image}"
+    return None
+
+
 def complete_is_true(truth: Truth, change: Change) -> str | None:
     """The status says Complete only if so many pods serve with the wanted image, or did just now."""
     new = _status(change.new)
@@ -161,6 +177,13 @@ RELEASING: tuple[Invariant, ...] = (
         "the first release: the group plan as a pure function with a stable hash",
         APPS,
         plans_are_kept,
+    ),
+    Invariant(
+        "plans count what is there",
+        "A plan leaves out of its groups only pods that run the revision already.",
+        "workloads.md (b): a plan made on the way back must not touch them, nor pass over any other",
+        APPS,
+        plans_count_what_is_there,
     ),
     Invariant(
         "complete is true",
