@@ -32,6 +32,7 @@ class FaultKind:
         longest: Seconds that it lasts at most; 0 for what happens in an instant.
         is_contract: Kubernetes and machines do such things: safety and liveness must hold. Others lie beyond
             what anybody promises.
+        is_usual: Seeds draw it by themselves; others come only where a tape, a sweep or a hand names them.
     """
 
     name: str
