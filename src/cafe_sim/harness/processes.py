@@ -59,6 +59,8 @@ class SimProcess:
         if self.is_dead:  # Its remains are being cleared away.
             return
         self.is_dead = True
+        # A task that it cancelled but didn't wait for must not be collected as a forgotten one.
+        self._loop.entomb(self)
         for tell in self._ended:
             tell(self)
 
