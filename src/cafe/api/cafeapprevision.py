@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from cafe.api.cafedeployment import CafeDeploymentStrategy, PodSetType, Topology
+from cafe.api.cafedeployment import PodSetType, Topology
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule
 from cafe.api.inplaceset import PERCENT_OR_COUNT
 from cafe.api.shapes import IntOrPercent, LabelSelector, LabelValue, Metadata, PodTemplate
+from cafe.api.strategy import CafeDeploymentStrategy
 
 NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """What a Service may be called (RFC 1123 label)."""

@@ -1,87 +1,22 @@
 """CafeDeployment: one application over its cells or zones, released in groups counted across them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule, Scale
-from cafe.api.inplaceset import BUDGET_RULE, PERCENT_OR_COUNT, SELECTOR_RULES, PodUpgradePolicy
+from cafe.api.inplaceset import SELECTOR_RULES
 from cafe.api.shapes import Condition, IntOrPercent, LabelSelector, Metadata, PodTemplate
+from cafe.api.strategy import CafeDeploymentStrategy
 
 
 class PodSetType(StrEnum):
     """Which kind of pod set serves a unit."""
 
     IN_PLACE_SET = "InPlaceSet"
-
-
-class UpgradeType(StrEnum):
-    """How a release begins."""
-
-    BETA = "Beta"
-    BATCH = "Batch"
-
-
-class GroupStrategy(StrEnum):
-    """How the pods behind Beta are cut into groups (workloads' domain, §4.2 of the product's rules)."""
-
-    BATCH_SIZE = "BatchSize"
-    EACH_ONE = "EachOne"
-    ALL_ONE = "AllOne"
-    CELL = "Cell"
-    CELL_PERCENTAGE = "CellPercentage"
-    COUNT = "Count"
-    EXPLICIT = "Explicit"
-
-
-class ConfirmStrategy(StrEnum):
-    """After which groups a person is asked."""
-
-    EACH = "Each"
-    FIRST = "First"
-
-
-class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """How the pods behind Beta are cut into groups, if not simply by batchSize."""
-
-    strategy: Annotated[
-        GroupStrategy,
-        Meta(
-            description="BatchSize: batchSize pods a group, over all units. EachOne: one pod a group. "
-            "AllOne: all in one. Cell: unit by unit, in the order of topology.values. CellPercentage: "
-            "percent of each unit's pods in every group. Count: count groups of nearly equal size, or more, "
-            "if maxCapacity asks for it. Explicit: as batches say."
-        ),
-    ] = GroupStrategy.BATCH_SIZE
-    count: Annotated[int, Meta(ge=1, le=1000, description="Least number of groups, for Count.")] = 1
-    max_capacity: Annotated[
-        int, Meta(ge=0, le=100_000, description="Most pods in a group, for Count; 0 sets no limit.")
-    ] = 0
-    percent: Annotated[
-        int, Meta(ge=1, le=100, description="Share of each unit's pods, rounded up, for CellPercentage.")
-    ] = 100
-    batches: Annotated[
-        list[dict[str, int]],
-        Meta(
-            max_length=256,
-            description="Pods of each unit, group by group, for Explicit. What they leave over makes one "
-            "more group.",
-        ),
-    ] = field(default_factory=list)
-    breakpoints: Annotated[
-        list[Annotated[int, Meta(ge=1)]],
-        Meta(
-            max_length=256,
-            description="Groups before which the release stops until a person confirms, whatever "
-            "needWaitingForConfirm says.",
-            extra_json_schema={"x-kubernetes-list-type": "set"},
-        ),
-    ] = field(default_factory=list)
-    confirm: Annotated[
-        ConfirmStrategy,
-        Meta(description="With needWaitingForConfirm: after Each group, or only after the First one."),
-    ] = ConfirmStrategy.EACH
+    REPLICA_SET = "ReplicaSet"
+    STATEFUL_SET = "StatefulSet"
 
 
 class UnitType(StrEnum):
@@ -90,64 +25,6 @@ class UnitType(StrEnum):
     CELL = "Cell"
     ZONE = "Zone"
     NONE = "None"
-
-
-class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How a release proceeds."""
-
-    upgrade_type: Annotated[
-        UpgradeType,
-        Meta(description="Beta puts one group in front: exactly one pod of every unit. Batch does not."),
-    ] = UpgradeType.BETA
-    batch_size: Annotated[
-        int, Meta(ge=1, le=100_000, description="Pods per group, summed over all units.")
-    ] = 1
-    grouping: Annotated[
-        Grouping,
-        Meta(
-            description="How the pods behind Beta are cut into groups, if not simply by batchSize.",
-            extra_json_schema={"default": {}},
-        ),
-    ] = field(default_factory=Grouping)
-    max_unavailable: Annotated[
-        IntOrPercent,
-        Meta(
-            description="Most pods of one unit that may be unavailable while a group is updated: a count, or "
-            "a percentage of the unit's pods, rounded up.",
-            extra_json_schema=PERCENT_OR_COUNT,
-        ),
-    ] = "25%"
-    min_ready_seconds: Annotated[
-        int, Meta(ge=0, description="Seconds a pod must be ready to count as available.")
-    ] = 0
-    need_waiting_for_confirm: Annotated[
-        bool, Meta(description="Stop after every group until a person confirms it.")
-    ] = False
-    progress_deadline_seconds: Annotated[
-        int,
-        Meta(
-            ge=0,
-            description="Seconds without progress after which the release is called stalled; waiting for a "
-            "person and pauses don't count. 0 waits for ever.",
-        ),
-    ] = 600
-    pause: Annotated[bool, Meta(description="Start no further pod.")] = False
-    pod_upgrade_policy: Annotated[
-        PodUpgradePolicy,
-        Meta(
-            description="InPlaceIfPossible replaces a pod only if the change can't be made in place; "
-            "InPlaceOnly refuses such a change; Recreate always replaces."
-        ),
-    ] = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
-    grace_period_seconds: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=3600,
-            description="Seconds between a readiness gate's fall and the change of the image, in which "
-            "traffic drains.",
-        ),
-    ] = 0
 
 
 class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -174,15 +51,60 @@ class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = field(default_factory=dict)
 
 
+class RetentionType(StrEnum):
+    """What becomes of a claim whose pod is gone for good."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class ClaimRetention(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What becomes of the claims made from volumeClaimTemplates (KEP-1847)."""
+
+    when_deleted: Annotated[RetentionType, Meta(description="When the unit is given up.")] = (
+        RetentionType.RETAIN
+    )
+    when_scaled: Annotated[RetentionType, Meta(description="When a unit shrinks.")] = RetentionType.RETAIN
+
+
 class CafeDeploymentSpec(Struct, frozen=True, kw_only=True, rename="camel"):
     """One application over its units, released in groups."""
 
     selector: Annotated[LabelSelector, Meta(description="Which pods belong to the application. Immutable.")]
     template: Annotated[PodTemplate, Meta(description="A pod at the newest revision.")]
     replicas: Annotated[int, Meta(ge=0, le=100_000, description="Pods wanted, over all units.")] = 1
-    pod_set_type: Annotated[PodSetType, Meta(description="Kind of pod set that serves each unit.")] = (
-        PodSetType.IN_PLACE_SET
-    )
+    pod_set_type: Annotated[
+        PodSetType,
+        Meta(
+            description="Kind of pod set that serves each unit. InPlaceSet updates pods without moving them. "
+            "ReplicaSet replaces them, with one native ReplicaSet for each revision. StatefulSet replaces "
+            "them from the highest ordinal down, and keeps names and volumes. Immutable."
+        ),
+    ] = PodSetType.IN_PLACE_SET
+    service_name: Annotated[
+        str,
+        Meta(max_length=63, description="With podSetType StatefulSet: the headless Service of its pods."),
+    ] = ""
+    volume_claim_templates: Annotated[
+        list[
+            Annotated[
+                dict[str, Any],
+                Meta(extra_json_schema={"x-kubernetes-preserve-unknown-fields": True}),
+            ]
+        ],
+        Meta(
+            max_length=32,
+            description="With podSetType StatefulSet: claims made for each pod, as core/v1 "
+            "PersistentVolumeClaims. Immutable.",
+        ),
+    ] = field(default_factory=list)
+    persistent_volume_claim_retention_policy: Annotated[
+        ClaimRetention,
+        Meta(
+            description="With podSetType StatefulSet: what becomes of claims whose pods are gone for good.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=ClaimRetention)
     strategy: Annotated[
         CafeDeploymentStrategy, Meta(description="How a release proceeds.", extra_json_schema={"default": {}})
     ] = field(default_factory=CafeDeploymentStrategy)
@@ -297,6 +219,60 @@ class CafeDeployment(Struct, frozen=True, kw_only=True, rename="camel"):
     status: CafeDeploymentStatus = field(default_factory=CafeDeploymentStatus)
 
 
+POD_SET_RULES = (
+    Rule(
+        rule="has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && "
+        "(!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates) && "
+        "has(self.serviceName) == has(oldSelf.serviceName) && "
+        "(!has(self.serviceName) || self.serviceName == oldSelf.serviceName)",
+        message="volumeClaimTemplates and serviceName are immutable, as in a StatefulSet: make a new "
+        "application beside this one",
+        field_path=".spec.podSetType",
+    ),
+    Rule(
+        rule="self.podSetType == oldSelf.podSetType",
+        message="podSetType is immutable: its pods would all be replaced at once; make a new application "
+        "beside this one and move the traffic",
+        field_path=".spec.podSetType",
+    ),
+    Rule(
+        rule="self.podSetType == 'StatefulSet' || ((!has(self.volumeClaimTemplates) || "
+        "size(self.volumeClaimTemplates) == 0) && (!has(self.serviceName) || self.serviceName == ''))",
+        message="volumeClaimTemplates and serviceName need podSetType StatefulSet: no other set has volumes",
+        field_path=".spec.podSetType",
+    ),
+    Rule(
+        rule="self.podSetType == 'InPlaceSet' || (self.strategy.podUpgradePolicy != 'InPlaceOnly' && "
+        "self.strategy.gracePeriodSeconds == 0)",
+        message="podUpgradePolicy InPlaceOnly and gracePeriodSeconds need podSetType InPlaceSet: other sets "
+        "replace their pods",
+        field_path=".spec.podSetType",
+    ),
+    Rule(
+        rule="self.podSetType == 'ReplicaSet' || (type(self.strategy.maxSurge) == int ? "
+        "self.strategy.maxSurge == 0 : self.strategy.maxSurge == '0%')",
+        message="strategy.maxSurge needs podSetType ReplicaSet: no other set makes pods beside the old ones",
+        field_path=".spec.strategy.maxSurge",
+    ),
+    Rule(
+        rule="type(self.strategy.maxSurge) == int ? self.strategy.maxSurge >= 0 : "
+        "self.strategy.maxSurge.matches('^(100|[1-9]?[0-9])%$')",
+        message="strategy.maxSurge must be at least 0 or between 0% and 100%",
+        field_path=".spec.strategy.maxSurge",
+    ),
+    Rule(
+        rule="(type(self.strategy.maxUnavailable) == int ? self.strategy.maxUnavailable > 0 : "
+        "self.strategy.maxUnavailable.matches('^(100|[1-9][0-9]?)%$')) || "
+        "((type(self.strategy.maxUnavailable) == int ? self.strategy.maxUnavailable == 0 : "
+        "self.strategy.maxUnavailable == '0%') && (type(self.strategy.maxSurge) == int ? "
+        "self.strategy.maxSurge > 0 : self.strategy.maxSurge != '0%'))",
+        message="strategy.maxUnavailable must be at least 1 or between 1% and 100%: with 0 no pod could ever "
+        "be updated, unless strategy.maxSurge lets new ones come first",
+        field_path=".spec.strategy.maxUnavailable",
+    ),
+)
+"""What fits which kind of pod set."""
+
 DECLARATION = KindDeclaration(
     kind="CafeDeployment",
     plural="cafedeployments",
@@ -305,7 +281,7 @@ DECLARATION = KindDeclaration(
     description="One application over its cells or zones, released in groups counted across them.",
     rules=(
         *SELECTOR_RULES,
-        BUDGET_RULE,
+        *POD_SET_RULES,
         Rule(
             rule="(self.topology.unitType == 'None') == "
             "(!has(self.topology.values) || size(self.topology.values) == 0)",

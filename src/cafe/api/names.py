@@ -37,6 +37,15 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 REVISION_LABEL = "controller-revision-hash"
 """On pods: the hash of the ControllerRevision they run; the well-known label of apps/v1."""
 
+POD_REVISION_LABEL = f"{DOMAIN}/pod-revision"
+"""On the pods of native sets: the hash of the CafeDeployment's revision they were made from."""
+
+UNIT_GOAL_ANNOTATION = f"{DOMAIN}/unit-goal"
+"""On native sets: what a unit is asked for, and by which release, as JSON."""
+
+TEMPLATE_ANNOTATION = f"{DOMAIN}/template"
+"""On native sets: digest of the pod template that was written; tells a change from what the API adds."""
+
 SPECIFIED_DELETE_LABEL = f"{DOMAIN}/specified-delete"
 """On a pod, with any value: replace this pod as soon as the budget allows it."""
 

@@ -219,6 +219,65 @@ class ControllerRevision(Resource, frozen=True):
     revision: int = 0
 
 
+class ReplicaSetSpec(Part, frozen=True):
+    """What a ReplicaSet should be; `template` is kept whole."""
+
+    replicas: int = 1
+    min_ready_seconds: int = 0
+    template: dict[str, Any] = {}
+
+
+class ReplicaSetStatus(Part, frozen=True):
+    """What a ReplicaSet's controller last said."""
+
+    replicas: int = 0
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class ReplicaSet(Resource, frozen=True):
+    """A native set of pods that are all alike."""
+
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+    status: ReplicaSetStatus = ReplicaSetStatus()
+
+
+class RollingUpdate(Part, frozen=True):
+    """From which ordinal up pods are updated."""
+
+    partition: int = 0
+
+
+class UpdateStrategy(Part, frozen=True):
+    """How a StatefulSet's pods are updated."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate = RollingUpdate()
+
+
+class StatefulSetSpec(Part, frozen=True):
+    """What a StatefulSet should be; `template` is kept whole."""
+
+    replicas: int = 1
+    min_ready_seconds: int = 0
+    template: dict[str, Any] = {}
+    update_strategy: UpdateStrategy = UpdateStrategy()
+
+
+class StatefulSetStatus(Part, frozen=True):
+    """What a StatefulSet's controller last said."""
+
+    replicas: int = 0
+    observed_generation: int = 0
+
+
+class StatefulSet(Resource, frozen=True):
+    """A native set of pods with names and volumes of their own."""
+
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+
 class LeaseSpec(Part, frozen=True):
     """Who holds a lease."""
 
@@ -282,6 +341,8 @@ DISRUPTION_BUDGETS: Kind[dict[str, Any]] = Kind(
 DEPLOYMENTS: Kind[dict[str, Any]] = Kind(
     "apps", "v1", "deployments", "Deployment", namespaced=True, type=dict
 )
+REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", namespaced=True, type=ReplicaSet)
+STATEFUL_SETS = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True, type=StatefulSet)
 CONTROLLER_REVISIONS = Kind(
     "apps", "v1", "controllerrevisions", "ControllerRevision", namespaced=True, type=ControllerRevision
 )

@@ -9,7 +9,9 @@ from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.kernel import Note, ObjectKey
 from cafe.workloads.domain.facts import PodFact, RevisionFact
-from cafe.workloads.domain.release import ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.podsets.facts import UnitFact
+from cafe.workloads.domain.podsets.kinds import SetAction
+from cafe.workloads.domain.release import ReleaseView
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.updating import Step
@@ -99,7 +101,7 @@ class AppView:
     """One CafeDeployment and all that is its own, never older than our own last writes.
 
     Attributes:
-        sets: One per existing InPlaceSet of the application.
+        sets: One per unit that has a set.
         known_units: Units that some node of the cluster belongs to.
         now: When this was seen.
     """

@@ -6,20 +6,17 @@ from typing import Any
 
 import msgspec
 
-from cafe.api.cafedeployment import (
-    CafeDeployment,
-    CafeDeploymentSpec,
-    CafeDeploymentStatus,
-    CafeDeploymentStrategy,
-    Topology,
-)
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentSpec, CafeDeploymentStatus, Topology
 from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.api.shapes import Condition, LabelSelector, Metadata, PodTemplate, TemplateMetadata
+from cafe.api.strategy import CafeDeploymentStrategy
 from cafe.kernel import Refusal
 from cafe.placement.domain.spread import spread
-from cafe.workloads.domain.groups import goals, settled_sizes
-from cafe.workloads.domain.release import Decision, DropSet, MakeSet, ReleaseView, UnitFact, decide_release
+from cafe.workloads.domain.groups import UnitGoal, goals, settled_sizes
+from cafe.workloads.domain.podsets.facts import Release, UnitFact
+from cafe.workloads.domain.podsets.inplace import DropSet, MakeSet, report_of
+from cafe.workloads.domain.release import Decision, ReleaseView, decide_release
 
 BAD = "bad"
 
@@ -111,8 +108,9 @@ class Set:
         return UnitFact(
             unit=self.unit,
             revision=self.revision,
-            spec=self.spec,
-            status=self.status,
+            goal=UnitGoal(self.spec.replicas, self.spec.strategy.partition),
+            held=self.spec,
+            report=report_of(self.status),
             is_observed=self.status.observed_generation == self.generation,
             name=name,
         )
@@ -147,7 +145,7 @@ class World:
             quotas = refusal
         return ReleaseView(
             app=self.app,
-            revision=image_of(spec.template),
+            release=Release(image_of(spec.template)),
             quotas=quotas,
             units=[by_unit[u][1].fact(by_unit[u][0]) if u in by_unit else UnitFact(u) for u in units],
             retired=[s.fact(name) for name, s in self.sets.items() if s.unit not in units],

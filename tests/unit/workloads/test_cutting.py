@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.api.cafedeployment import CafeDeploymentStrategy, ConfirmStrategy, Grouping, GroupStrategy
+from cafe.api.strategy import CafeDeploymentStrategy, ConfirmStrategy, Grouping, GroupStrategy
 from cafe.kernel import Refusal
 from cafe.workloads.domain.cutting import Rules, cut, demand_known_units
 from cafe.workloads.domain.groups import UnitSize, asks_before, is_followed, make_plan, recut

@@ -5,7 +5,8 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeploymentStatus, Topology
 from cafe.kernel import Refusal
 from cafe.workloads.domain.groups import UnitSize, make_plan, settled_sizes
-from cafe.workloads.domain.release import ChangeSet, Decision, DropSet, MakeSet, decide_release
+from cafe.workloads.domain.podsets.inplace import ChangeSet, DropSet, MakeSet
+from cafe.workloads.domain.release import Decision, decide_release
 from tests.unit.workloads.releaseworld import World, application, pods_of
 
 
@@ -220,7 +221,7 @@ def test_a_refusal_writes_no_set_and_carries_its_code_everywhere() -> None:
     view = msgspec.structs.replace(world.app, status=CafeDeploymentStatus())
     refusal = Refusal("PinsShort", "Too few.", "", "Pin more.")
     decision = decide_release(
-        type(world.view())(app=view, revision="v1", quotas=refusal, units=world.view().units)
+        type(world.view())(app=view, release=world.view().release, quotas=refusal, units=world.view().units)
     )
     assert decision.sets == ()
     assert [(n.reason, n.message, n.is_warning) for n in decision.notes] == [

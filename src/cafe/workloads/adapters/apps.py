@@ -5,27 +5,26 @@ from typing import Any
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
-from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import API_VERSION, APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_LABEL
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, PodSetType
+from cafe.api.names import APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_LABEL
 from cafe.api.shapes import Metadata
-from cafe.kernel import Clock, Conflict, Note, ObjectKey, Refusal
+from cafe.kernel import Clock, Conflict, Note, ObjectKey
 from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
 from cafe.kube.merging import difference
 from cafe.kube.patches import MergePatch
 from cafe.kube.statuses import status_patch
+from cafe.workloads.adapters.natives import KubeNatives
+from cafe.workloads.adapters.owning import Teller, owner_reference_of, refuse_foreign
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.sets import Teller
-from cafe.workloads.adapters.watched import (
-    OWNER_APP,
-    Watched,
-    app_scope,
-    controller_of,
-)
+from cafe.workloads.adapters.watched import OWNER_APP, Watched, app_scope
 from cafe.workloads.domain.facts import RevisionFact
-from cafe.workloads.domain.release import ChangeSet, MakeSet, ReleaseView, SetAction, UnitFact
+from cafe.workloads.domain.podsets.facts import UnitFact
+from cafe.workloads.domain.podsets.inplace import ChangeSet, MakeSet, unit_fact
+from cafe.workloads.domain.podsets.kinds import SetAction
+from cafe.workloads.domain.podsets.natives import NativeAction
+from cafe.workloads.domain.release import ReleaseView
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.ports import AppView
 
@@ -39,20 +38,26 @@ class KubeApps:
         self._clock = clock
         self._teller = teller
         self._revisions = Revisions(client, watched, CAFE_DEPLOYMENTS.kind)
+        self._natives = KubeNatives(client, watched, clock, teller)
 
     async def view(self, key: ObjectKey) -> AppView | None:
         """Return the application; None if it is gone, or while our own writes are not visible."""
         app = self._watched.apps.get(key)
         if app is None or not self._watched.is_current(app_scope(key)):
             return None
-        sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)
         return AppView(
             app=app,
             revisions=self._revisions.of(app.metadata),
-            sets=[unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None],
+            sets=self._units(app),
             known_units=self._watched.census.units(app.spec.topology.unit_type),
             now=self._clock.now(),
         )
+
+    def _units(self, app: CafeDeployment) -> list[UnitFact]:
+        if app.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
+            return self._natives.units(app)
+        sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)
+        return [unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None]
 
     async def make_revision(self, app: CafeDeployment, wanted: MakeRevision) -> RevisionFact:
         """Store a revision."""
@@ -71,6 +76,9 @@ class KubeApps:
     async def change_set(self, view: ReleaseView, action: SetAction) -> None:
         """Create, change or delete one unit's set."""
         app = view.app
+        if isinstance(action, NativeAction):
+            await self._natives.act(app, action)
+            return
         key = ObjectKey(app.metadata.namespace, action.name)
         if isinstance(action, MakeSet):
             await self._make_set(view, action, key)
@@ -87,7 +95,7 @@ class KubeApps:
                 "name": action.name,
                 "namespace": key.namespace,
                 "labels": labels | ({UNIT_LABEL: action.unit} if action.unit else {}),
-                "ownerReferences": [_owner_reference(app)],
+                "ownerReferences": [owner_reference_of(app)],
             },
             "spec": msgspec.to_builtins(action.spec),
         }
@@ -96,34 +104,13 @@ class KubeApps:
             stored = await self._client.create(IN_PLACE_SETS, key.namespace, body)
         except AlreadyExists:
             sets.retract(key)
-            await self._refuse_foreign(app, key)
+            live = await self._client.get(IN_PLACE_SETS, key)
+            refuse_foreign(app, IN_PLACE_SETS.kind, live.metadata, self._teller)
             raise
         except BaseException:
             sets.retract(key)
             raise
         sets.note_write(key, stored.metadata.resource_version, owner=_scope(app))
-
-    async def _refuse_foreign(self, app: CafeDeployment, key: ObjectKey) -> None:
-        """Tell if a set's name is taken for good: `a` in cell `b-c` and `a-b` in cell `c` are called alike.
-
-        Raises:
-            Refusal: The set there belongs to somebody else and is not on its way out.
-        """
-        live = await self._client.get(IN_PLACE_SETS, key)
-        owner = controller_of(live.metadata)
-        is_ours = owner is not None and owner.uid == app.metadata.uid
-        if is_ours or live.metadata.deletion_timestamp is not None:
-            return
-        refusal = Refusal(
-            "NameTaken",
-            f"InPlaceSet {key.name} exists already.",
-            f"It belongs to {owner.kind + ' ' + owner.name if owner else 'nobody'}.",
-            "Rename the application or the unit, or delete that set.",
-        )
-        self._teller.tell(
-            CAFE_DEPLOYMENTS.kind, app.metadata, Note(refusal.code, str(refusal), is_warning=True)
-        )
-        raise refusal
 
     async def _change_set(self, view: ReleaseView, action: ChangeSet, key: ObjectKey) -> None:
         current = self._watched.sets.get(key)
@@ -179,30 +166,6 @@ class KubeApps:
     async def tell(self, app: CafeDeployment, note: Note) -> None:
         """Record an Event."""
         self._teller.tell(CAFE_DEPLOYMENTS.kind, app.metadata, note)
-
-
-def unit_fact(found: InPlaceSet) -> UnitFact:
-    """Return what a release decides of one unit's set."""
-    meta = found.metadata
-    return UnitFact(
-        unit=meta.labels.get(UNIT_LABEL, ""),
-        revision=meta.labels.get(REVISION_LABEL, ""),
-        spec=found.spec,
-        status=found.status,
-        is_observed=found.status.observed_generation >= meta.generation,
-        name=meta.name,
-    )
-
-
-def _owner_reference(app: CafeDeployment) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": CAFE_DEPLOYMENTS.kind,
-        "name": app.metadata.name,
-        "uid": app.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def _key(meta: Metadata) -> ObjectKey:

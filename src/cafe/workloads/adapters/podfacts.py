@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from cafe.api.names import (
     DELETION_COST_ANNOTATION,
+    POD_REVISION_LABEL,
     REVISION_LABEL,
     SPECIFIED_DELETE_LABEL,
     UPDATE_GATE,
@@ -26,13 +27,14 @@ def convert(pod: Pod) -> PodFact:
         name=meta.name,
         uid=meta.uid,
         resource_version=meta.resource_version,
-        revision=meta.labels.get(REVISION_LABEL, ""),
+        revision=meta.labels.get(POD_REVISION_LABEL) or meta.labels.get(REVISION_LABEL, ""),
         phase=status.phase or "Pending",
         node=pod.spec.node_name,
         created_at=_time(meta.creation_timestamp),
         ready_since=_since(conditions.get("Ready")),
         is_deleting=meta.deletion_timestamp is not None,
-        is_gated=not _is_true(conditions.get(UPDATE_GATE)),
+        is_gated=_has_gate(pod) and not _is_true(conditions.get(UPDATE_GATE)),
+        has_gate=_has_gate(pod),
         is_observed=status.observed_generation >= meta.generation or not status.observed_generation,
         farewell=timedelta(seconds=pod.spec.termination_grace_period_seconds),
         is_delete_wanted=SPECIFIED_DELETE_LABEL in meta.labels,
@@ -43,6 +45,11 @@ def convert(pod: Pod) -> PodFact:
             c.name: _container(c.image, reported.get(c.name, ContainerStatus())) for c in pod.spec.containers
         },
     )
+
+
+def _has_gate(pod: Pod) -> bool:
+    """Whether the pod was made with our gate; it can't be added to a living one."""
+    return any(gate.condition_type == UPDATE_GATE for gate in pod.spec.readiness_gates)
 
 
 def _container(image: str, status: ContainerStatus) -> ContainerFact:

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.names import UPDATE_STATE_ANNOTATION
@@ -16,6 +16,7 @@ from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
 from cafe.kube.statuses import status_patch
 from cafe.workloads.adapters.members import Members
+from cafe.workloads.adapters.owning import Teller
 from cafe.workloads.adapters.pace import Pace
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
@@ -29,13 +30,6 @@ from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.setstatus import can_wait
 from cafe.workloads.domain.updating import LowerGate, Step
 from cafe.workloads.ports import SetView
-
-
-class Teller(Protocol):
-    """Where events go."""
-
-    def tell(self, kind: str, regarding: Metadata, note: Note) -> None:
-        """Record an Event; never waits, never fails."""
 
 
 class KubeSets:

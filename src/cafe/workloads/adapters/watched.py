@@ -2,23 +2,38 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import CELL_LABEL, ZONE_LABEL
+from cafe.api.names import APP_LABEL, CELL_LABEL, ZONE_LABEL
 from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.api.shapes import OwnerReference as ApiOwner
 from cafe.kernel import ObjectKey
-from cafe.kube.cache import Cache
+from cafe.kube.cache import Cache, Handler
 from cafe.kube.caches import Caches
 from cafe.kube.indexes import by_controller
 from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
-from cafe.kube.objects import CONTROLLER_REVISIONS, NODES, PODS, ControllerRevision, Node, Pod
+from cafe.kube.objects import (
+    CONTROLLER_REVISIONS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    ControllerRevision,
+    Node,
+    OwnerReference,
+    Pod,
+    ReplicaSet,
+    StatefulSet,
+)
 
 CONTROLLER = "controller"
 ORPHANS = "orphans"
 OWNER_APP = "owner-app"
+NATIVES = frozenset({REPLICA_SETS.kind, STATEFUL_SETS.kind})
+"""The kinds of Kubernetes' own sets by which units may be served."""
 
 Wake = Callable[[ObjectKey], None]
 
@@ -40,6 +55,11 @@ def controller_of(meta: Metadata) -> ApiOwner | None:
 
 def _by_owner_app(body: InPlaceSet) -> tuple[str, ...]:
     owner = controller_of(body.metadata)
+    return (owner.uid,) if owner is not None and owner.kind == CAFE_DEPLOYMENTS.kind else ()
+
+
+def _by_owner_native(body: ReplicaSet | StatefulSet) -> tuple[str, ...]:
+    owner = body.metadata.controller
     return (owner.uid,) if owner is not None and owner.kind == CAFE_DEPLOYMENTS.kind else ()
 
 
@@ -78,20 +98,23 @@ class Watched:
         self.revisions: Cache[ControllerRevision] = caches.cache(CONTROLLER_REVISIONS)
         self.sets: Cache[InPlaceSet] = caches.cache(IN_PLACE_SETS)
         self.apps: Cache[CafeDeployment] = caches.cache(CAFE_DEPLOYMENTS)
+        self.replica_sets: Cache[ReplicaSet] = caches.cache(REPLICA_SETS, label_selector=APP_LABEL)
+        self.stateful_sets: Cache[StatefulSet] = caches.cache(STATEFUL_SETS, label_selector=APP_LABEL)
         self.census = UnitCensus()
         self.pods.add_index(CONTROLLER, by_controller)
         self.pods.add_index(ORPHANS, _orphans)
         self.revisions.add_index(CONTROLLER, by_controller)
         self.sets.add_index(OWNER_APP, _by_owner_app)
+        self.replica_sets.add_index(OWNER_APP, _by_owner_native)
+        self.stateful_sets.add_index(OWNER_APP, _by_owner_native)
 
     def is_current(self, scope: Hashable) -> bool:
         """Whether every cache shows all own writes made for *scope*."""
-        return (
-            self.pods.is_current(scope)
-            and self.revisions.is_current(scope)
-            and self.sets.is_current(scope)
-            and self.apps.is_current(scope)
-        )
+        return all(cache.is_current(scope) for cache in self._written())
+
+    def _written(self) -> tuple[Cache[Any], ...]:
+        """Return the caches of what these controllers write."""
+        return (self.pods, self.revisions, self.sets, self.apps, self.replica_sets, self.stateful_sets)
 
     def wake_sets(self, wake: Wake) -> None:
         """Call *wake* with the key of each InPlaceSet that something concerns."""
@@ -114,18 +137,15 @@ class Watched:
     def wake_apps(self, wake: Wake) -> None:
         """Call *wake* with the key of each CafeDeployment that something concerns."""
 
-        def set_changed(old: InPlaceSet | None, new: InPlaceSet | None) -> None:
-            for body in (old, new):
-                owner = controller_of(body.metadata) if body is not None else None
-                if body is not None and owner is not None and owner.kind == CAFE_DEPLOYMENTS.kind:
-                    wake(ObjectKey(body.metadata.namespace, owner.name))
-
         def node_changed(old: Node | None, new: Node | None) -> None:
             if self.census.saw(old, new):
                 for app in self.apps:
                     wake(ObjectKey(app.metadata.namespace, app.metadata.name))
 
-        self.sets.on_change(set_changed)
+        self.sets.on_change(_app_above(wake, lambda found: controller_of(found.metadata)))
+        self.replica_sets.on_change(_app_above(wake, lambda found: found.metadata.controller))
+        self.stateful_sets.on_change(_app_above(wake, lambda found: found.metadata.controller))
+        self.pods.on_change(_app_of_pod(wake))
         self.nodes.on_change(node_changed)
         self.apps.on_change(_own_key(wake))
         self._wake_settled(CAFE_DEPLOYMENTS.kind, wake)
@@ -137,7 +157,7 @@ class Watched:
             if isinstance(scope, tuple) and scope[0] == kind:
                 wake(scope[1])
 
-        for cache in (self.pods, self.revisions, self.sets, self.apps):
+        for cache in self._written():
             cache.writes.on_settled(settled)
 
 
@@ -148,5 +168,30 @@ def _own_key(
         body = new or old
         if body is not None:
             wake(ObjectKey(body.metadata.namespace, body.metadata.name))
+
+    return changed
+
+
+def _app_above(wake: Wake, owner_of: Callable[[Any], ApiOwner | OwnerReference | None]) -> Handler[Any]:
+    """Return what wakes the application that owns a set."""
+
+    def changed(old: Any, new: Any) -> None:  # noqa: ANN401 -- any kind of set
+        for body in (old, new):
+            owner = owner_of(body) if body is not None else None
+            if owner is not None and owner.kind == CAFE_DEPLOYMENTS.kind:
+                wake(ObjectKey(body.metadata.namespace, owner.name))
+
+    return changed
+
+
+def _app_of_pod(wake: Wake) -> Handler[Pod]:
+    """Return what wakes the application of a native set's pod; an InPlaceSet tells of its pods itself."""
+
+    def changed(old: Pod | None, new: Pod | None) -> None:
+        for pod in (old, new):
+            owner = pod.metadata.controller if pod is not None else None
+            app = pod.metadata.labels.get(APP_LABEL) if pod is not None else None
+            if pod is not None and app and owner is not None and owner.kind in NATIVES:
+                wake(ObjectKey(pod.metadata.namespace, app))
 
     return changed

@@ -12,22 +12,29 @@ from cafe.workloads.domain.facts import PodFact
 PERCENT = re.compile(r"(\d{1,3})%")
 
 
-def count_of(value: int | str, total: int) -> int:
+def count_of(value: int | str, total: int, *, name: str = "maxUnavailable", least: int = 1) -> int:
     """Return a count or a percentage of *total* as pods, rounded up and at least 1 where *total* is.
 
     Rounding up without surge follows apps/v1 StatefulSet (KEP-961): else small sets never move.
 
+    Args:
+        value: As in the spec.
+        total: Pods of the set.
+        name: Of the field under `strategy`, for the refusal.
+        least: The smallest value that makes sense.
+
     Raises:
-        Refusal: `InvalidMaxUnavailable`; admission refuses such a value, a server without our rules may not.
+        Refusal: `InvalidMaxUnavailable` or the like; admission refuses such a value, a server without our
+            rules may not.
     """
-    if isinstance(value, int) and value > 0:
+    if isinstance(value, int) and value >= least:
         return value
-    if isinstance(value, str) and (match := PERCENT.fullmatch(value)) and 0 < int(match[1]) <= 100:
+    if isinstance(value, str) and (match := PERCENT.fullmatch(value)) and least <= int(match[1]) <= 100:
         return -(-total * int(match[1]) // 100)
     raise Refusal(
-        "InvalidMaxUnavailable",
-        f"strategy.maxUnavailable is {value!r}.",
-        "It is a count of at least 1 or a percentage from 1% to 100%.",
+        f"Invalid{name[0].upper()}{name[1:]}",
+        f"strategy.{name} is {value!r}.",
+        f"It is a count of at least {least} or a percentage from {least}% to 100%.",
         'Write for instance 2 or "25%".',
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from cafe.api.cafedeployment import Grouping, GroupStrategy
+from cafe.api.strategy import Grouping, GroupStrategy
 from cafe.kernel import Refusal
 
 Left = Mapping[str, int]

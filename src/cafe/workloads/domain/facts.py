@@ -78,7 +78,9 @@ class PodFact:
         revision: Hash of the revision it runs or is being brought to; empty if unlabelled.
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready_since: When it last became Ready; None if it isn't.
-        is_gated: Whether the readiness gate is False or absent.
+        is_gated: Whether the readiness gate is False or not written yet.
+        has_gate: Whether it has our readiness gate at all. One that was adopted or is a native set's has not,
+            and can't be taken out of traffic in order to be changed.
         is_observed: Whether the kubelet's report covers the pod's newest generation.
         farewell: How long its containers may take to end.
         state: An update under way.
@@ -94,6 +96,7 @@ class PodFact:
     ready_since: datetime | None = None
     is_deleting: bool = False
     is_gated: bool = False
+    has_gate: bool = True
     is_observed: bool = True
     farewell: timedelta = timedelta(seconds=30)
     is_delete_wanted: bool = False

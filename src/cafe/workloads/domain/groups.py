@@ -5,15 +5,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from cafe.api.cafedeployment import (
-    CafeDeploymentStrategy,
-    ConfirmStrategy,
-    Grouping,
-    GroupPlan,
-    Plan,
-    UnitPlan,
-    UpgradeType,
-)
+from cafe.api.cafedeployment import GroupPlan, Plan, UnitPlan
+from cafe.api.strategy import CafeDeploymentStrategy, ConfirmStrategy, Grouping, UpgradeType
 from cafe.kernel import digest_of
 from cafe.workloads.domain.cutting import Rules, cut
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
-from cafe.api.inplaceset import InPlaceSetStatus
 from cafe.api.shapes import Condition
 from cafe.kernel import Refusal
+from cafe.workloads.domain.podsets.facts import UnitReport
 
 EXCEEDED = "ProgressDeadlineExceeded"
 """The reason that apps/v1 Deployments give, too."""
@@ -72,7 +72,7 @@ def conditions(
     app: CafeDeployment,
     status: CafeDeploymentStatus,
     refusal: Refusal | None,
-    sets: Sequence[InPlaceSetStatus],
+    sets: Sequence[UnitReport],
 ) -> list[Condition]:
     """Return the conditions of a status."""
 
@@ -90,7 +90,7 @@ def conditions(
     message = waiting.message if waiting else "The revision runs in all pods"
     is_stuck = reason == EXCEEDED
     is_held = refusal is not None or is_stuck or status.phase == "Paused"
-    serving = bool(sets) and all(_serves(s) for s in sets)
+    serving = bool(sets) and all(s.is_serving for s in sets)
     counts = f"{status.available_replicas} of {app.spec.replicas} pods are available"
     told = [
         say(
@@ -108,8 +108,3 @@ def conditions(
     elif status.phase != "Complete":
         told.append(say("Reconciling", True, reason, message))  # noqa: FBT003 -- as above
     return told
-
-
-def _serves(status: InPlaceSetStatus) -> bool:
-    """Whether a set says that enough of its pods are available."""
-    return any(c.type == "Available" and c.status == "True" for c in status.conditions)

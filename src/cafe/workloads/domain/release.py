@@ -6,16 +6,14 @@ writes therefore goes on where it was, with the same plan.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus
-from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.kernel import Note, Refusal
-from cafe.workloads.domain.children import child_name, render_child
 from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
 from cafe.workloads.domain.groups import (
     UnitGoal,
@@ -28,27 +26,10 @@ from cafe.workloads.domain.groups import (
     make_plan,
     recut,
 )
+from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
+from cafe.workloads.domain.podsets.kinds import KINDS, SetAction
 from cafe.workloads.domain.progress import EXCEEDED, time_left
 from cafe.workloads.domain.releasestatus import Course, release_status
-
-
-@dataclass(frozen=True, slots=True)
-class UnitFact:
-    """One unit and its set.
-
-    Attributes:
-        unit: Name; empty for an application without units.
-        revision: Hash of the application revision whose template the set carries.
-        spec: The set's spec; None if the set doesn't exist.
-        is_observed: Whether the set's status speaks of its newest spec.
-    """
-
-    unit: str
-    revision: str = ""
-    spec: InPlaceSetSpec | None = None
-    status: InPlaceSetStatus = field(default_factory=InPlaceSetStatus)
-    is_observed: bool = False
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +37,7 @@ class ReleaseView:
     """Everything that a pass over one CafeDeployment decides from.
 
     Attributes:
-        revision: Hash of the template's revision.
+        release: The template's revision.
         quotas: Pods per unit, or why they cannot be had.
         units: The wanted units, in the user's order, whether their sets exist or not.
         retired: Sets of units that are no longer wanted.
@@ -64,40 +45,16 @@ class ReleaseView:
     """
 
     app: CafeDeployment
-    revision: str
+    release: Release
     quotas: Mapping[str, int] | Refusal
     units: Sequence[UnitFact]
     retired: Sequence[UnitFact] = ()
     now: datetime | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class MakeSet:
-    """Create the set of a unit."""
-
-    unit: str
-    name: str
-    spec: InPlaceSetSpec
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeSet:
-    """Bring an existing set to *spec*, whose template is the application's at *revision*."""
-
-    unit: str
-    name: str
-    spec: InPlaceSetSpec
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropSet:
-    """Delete the empty set of a retired unit."""
-
-    name: str
-
-
-SetAction = MakeSet | ChangeSet | DropSet
+    @property
+    def revision(self) -> str:
+        """Return the hash of the template's revision."""
+        return self.release.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +103,23 @@ def decide_release(view: ReleaseView) -> Decision:
     notes += _verdict_notes(verdict)
     if course.is_complete and stored.phase not in {"", "Complete"}:
         notes.append(Note("Released", f"Revision {view.revision} runs in all {spec.replicas} pods"))
-    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
+    status = release_status(view.app, view.revision, course, [u.report for u in view.units], view.now)
     notes += _deadline_notes(view, status)
     return Decision(
         status=status,
         sets=(*_follow(view, wanted), *_retire(view, course)),
         notes=tuple(notes),
-        recheck=time_left(view.app, status, view.now) if view.now else None,
+        recheck=_recheck(view, status),
         announce=course.waiting_group is not None and said != NOT_CONFIRMED,
         clear=course.waiting_group is None and said is not None,
     )
+
+
+def _recheck(view: ReleaseView, status: CafeDeploymentStatus) -> timedelta | None:
+    """Return when time alone will change the verdict."""
+    waits = [unit.report.recheck for unit in view.units]
+    waits.append(time_left(view.app, status, view.now) if view.now else None)
+    return min((w for w in waits if w is not None), default=None)
 
 
 def _deadline_notes(view: ReleaseView, status: CafeDeploymentStatus) -> list[Note]:
@@ -170,7 +134,7 @@ def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
     """Change nothing that runs, and say why."""
     stored = view.app.status
     course = _held_course(view, refusal=refusal)
-    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
+    status = release_status(view.app, view.revision, course, [u.report for u in view.units], view.now)
     old = view.app.status.waiting
     is_news = old is None or old.message != status_message(status)
     notes = [Note(refusal.code, str(refusal), is_warning=True)] if is_news else []
@@ -206,8 +170,8 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
     """
     held = {
         u.unit: UnitGoal(
-            replicas=u.spec.replicas if u.spec else 0,
-            partition=u.spec.strategy.partition if u.spec and u.revision == view.revision else 0,
+            replicas=u.goal.replicas if u.goal else 0,
+            partition=u.goal.partition if u.goal and u.revision == view.revision else 0,
         )
         for u in view.units
     }
@@ -216,15 +180,14 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
     course = _held_course(view)
     if not sets and all(u.is_observed and u.revision == view.revision for u in view.units):
         sizes = [
-            UnitSize(u.unit, quotas[u.unit], u.status.updated_replicas, held[u.unit].replicas)
-            for u in view.units
+            UnitSize(u.unit, quotas[u.unit], u.report.updated, held[u.unit].replicas) for u in view.units
         ]
         course = _planned_course(view, sizes)
         if course.plan:
             notes.append(Note("Planned", f"Plan {course.plan_hash}: {_told(course.plan)}"))
     if said is not None:
         notes += _verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
-    status = release_status(view.app, view.revision, course, [u.status for u in view.units], view.now)
+    status = release_status(view.app, view.revision, course, [u.report for u in view.units], view.now)
     return Decision(status, tuple(sets), tuple(notes), clear=said is not None)
 
 
@@ -269,8 +232,8 @@ def _told(plan: Plan) -> str:
     )
 
 
-def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[InPlaceSetStatus, bool]]:
-    """Return each planned unit's status, and whether it can be believed for the plan's revision.
+def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[UnitReport, bool]]:
+    """Return each planned unit's report, and whether it can be believed for the plan's revision.
 
     Of a set that has not reported on its newest spec yet, the counts last told under this plan stand: they
     are shown, so that no number drops to 0 whenever a partition is raised, but nothing is decided from them.
@@ -278,18 +241,19 @@ def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[InPlaceSetStat
     stored = view.app.status
     is_same = stored.plan is not None and stored.plan.hash == plan.hash
     told = {u.name: u for u in stored.units} if is_same else {}
-    facts: dict[str, tuple[InPlaceSetStatus, bool]] = {}
+    facts: dict[str, tuple[UnitReport, bool]] = {}
     for unit in view.units:
-        status, believed = unit.status, unit.is_observed and unit.revision == plan.revision
+        report, believed = unit.report, unit.is_observed and unit.revision == plan.revision
         if not believed:
             last = told.get(unit.unit, UnitStatus())
-            status = msgspec.structs.replace(
-                status,
-                updated_replicas=last.updated,
-                updated_available_replicas=last.updated_available,
-                conditions=[],
+            report = replace(
+                report,
+                updated=last.updated,
+                updated_available=last.updated_available,
+                reason="",
+                message="",
             )
-        facts[unit.unit] = (status, believed)
+        facts[unit.unit] = (report, believed)
     return {p.name: facts[p.name] for p in plan.units if p.name in facts}
 
 
@@ -321,7 +285,7 @@ def _wanted(view: ReleaseView, plan: Plan, course: Course) -> dict[str, UnitGoal
     """
     stored = view.app.status.current_group
     is_grown = group_after(plan, stored) is None and course.is_current_done
-    asked = {u.unit: u.spec.replicas for u in view.units if u.spec}
+    asked = {u.unit: u.goal.replicas for u in view.units if u.goal}
     wanted = goals(plan, stored)
     for unit in plan.units:
         if is_grown or asked.get(unit.name, 0) <= unit.quota:
@@ -351,27 +315,17 @@ def _verdict_notes(verdict: Accepted | Ignored | None) -> list[Note]:
 
 def _follow(view: ReleaseView, wanted: Mapping[str, UnitGoal]) -> list[SetAction]:
     """Return what brings each unit's set to its goal."""
-    actions: list[SetAction] = []
-    for fact in view.units:
-        spec = render_child(view.app, fact.unit, wanted[fact.unit])
-        if fact.spec is None:
-            actions.append(MakeSet(fact.unit, child_name(view.app.metadata.name, fact.unit), spec))
-        elif fact.spec != spec or fact.revision != view.revision:
-            actions.append(ChangeSet(fact.unit, fact.name, spec, view.revision))
-    return actions
+    kind = KINDS[view.app.spec.pod_set_type]
+    return [
+        action
+        for fact in view.units
+        for action in kind.follow(view.app, fact, wanted[fact.unit], view.release)
+    ]
 
 
 def _retire(view: ReleaseView, course: Course) -> list[SetAction]:
     """Empty the sets of units that left the topology, but only once the others serve in their stead."""
     if not course.is_complete:
         return []
-    actions: list[SetAction] = []
-    for fact in view.retired:
-        if fact.spec is None:
-            continue
-        if fact.spec.replicas:
-            empty = msgspec.structs.replace(fact.spec, replicas=0)
-            actions.append(ChangeSet(fact.unit, fact.name, empty, fact.revision))
-        elif fact.is_observed and fact.status.replicas == 0:
-            actions.append(DropSet(fact.name))
-    return actions
+    kind = KINDS[view.app.spec.pod_set_type]
+    return [action for fact in view.retired for action in kind.retire(view.app, fact)]

@@ -14,15 +14,15 @@ from cafe.api.cafedeployment import (
     UnitStatus,
     Waiting,
 )
-from cafe.api.inplaceset import InPlaceSetStatus
 from cafe.api.selectors import selector_text
 from cafe.kernel import Refusal
 from cafe.workloads.domain.confirming import WAITING
 from cafe.workloads.domain.groups import BETA, goals, group_after, group_name
+from cafe.workloads.domain.podsets.facts import UnitReport
 from cafe.workloads.domain.progress import conditions, with_progress
 
-Believed = Mapping[str, tuple[InPlaceSetStatus, bool]]
-"""Per unit: its set's status, and whether it speaks of the newest spec and the plan's revision."""
+Believed = Mapping[str, tuple[UnitReport, bool]]
+"""Per unit: its set's report, and whether it speaks of the newest spec and the plan's revision."""
 
 
 class Course(Struct, frozen=True, kw_only=True):
@@ -57,8 +57,8 @@ class Course(Struct, frozen=True, kw_only=True):
             return all(believed for _, believed in self.units.values())
         wanted = goals(self.plan, self.current)
         return all(
-            believed and status.updated_available_replicas >= wanted[name].partition
-            for name, (status, believed) in self.units.items()
+            believed and report.updated_available >= wanted[name].partition
+            for name, (report, believed) in self.units.items()
         )
 
     @property
@@ -70,8 +70,8 @@ class Course(Struct, frozen=True, kw_only=True):
             return False
         quotas = {u.name: u.quota for u in self.plan.units}
         return all(
-            believed and status.updated_available_replicas == status.replicas == quotas[name]
-            for name, (status, believed) in self.units.items()
+            believed and report.updated_available == report.replicas == quotas[name]
+            for name, (report, believed) in self.units.items()
         )
 
     @property
@@ -90,7 +90,7 @@ def release_status(
     app: CafeDeployment,
     revision: str,
     course: Course,
-    sets: Sequence[InPlaceSetStatus],
+    sets: Sequence[UnitReport],
     now: datetime | None = None,
 ) -> CafeDeploymentStatus:
     """Return the status; equal worlds give equal statuses, so nothing flaps.
@@ -109,10 +109,10 @@ def release_status(
         phase=course.phase,
         progress=_progress(course),
         replicas=sum(s.replicas for s in sets),
-        ready_replicas=sum(s.ready_replicas for s in sets),
-        available_replicas=sum(s.available_replicas for s in sets),
-        updated_replicas=sum(s.updated_replicas for s, _ in course.units.values()),
-        updated_available_replicas=sum(s.updated_available_replicas for s, _ in course.units.values()),
+        ready_replicas=sum(s.ready for s in sets),
+        available_replicas=sum(s.available for s in sets),
+        updated_replicas=sum(s.updated for s, _ in course.units.values()),
+        updated_available_replicas=sum(s.updated_available for s, _ in course.units.values()),
         current_revision=revision if course.is_complete else app.status.current_revision,
         update_revision=revision,
         collision_count=app.status.collision_count,
@@ -182,7 +182,7 @@ def _groups(course: Course) -> list[GroupStatus]:
     if course.plan is None:
         return []
     left = {
-        u.name: max(0, course.units[u.name][0].updated_available_replicas - u.base)
+        u.name: max(0, course.units[u.name][0].updated_available - u.base)
         for u in course.plan.units
         if u.name in course.units
     }
@@ -221,27 +221,19 @@ def _units(course: Course) -> list[UnitStatus]:
     for unit in course.plan.units:
         if unit.name not in course.units:
             continue
-        status, believed = course.units[unit.name]
-        lacks = not believed or status.updated_available_replicas < wanted[unit.name].partition
-        reason, message = _unit_why(status) if lacks or status.replicas != unit.quota else ("", "")
+        report, believed = course.units[unit.name]
+        lacks = not believed or report.updated_available < wanted[unit.name].partition
         told.append(
             UnitStatus(
                 name=unit.name,
                 desired=unit.quota,
                 partition=wanted[unit.name].partition,
-                replicas=status.replicas,
-                updated=status.updated_replicas,
-                available=status.available_replicas,
-                updated_available=status.updated_available_replicas,
-                reason=reason if lacks else "",
-                message=message if lacks else "",
+                replicas=report.replicas,
+                updated=report.updated,
+                available=report.available,
+                updated_available=report.updated_available,
+                reason=(report.reason or "Starting") if lacks else "",
+                message=report.message if lacks else "",
             )
         )
     return told
-
-
-def _unit_why(status: InPlaceSetStatus) -> tuple[str, str]:
-    for condition in status.conditions:
-        if condition.type == "Progressing":
-            return condition.reason, condition.message
-    return "Starting", ""

@@ -17,7 +17,7 @@ once it has outlived the time that its end would take.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from heapq import merge
@@ -28,6 +28,7 @@ from cafe.workloads.domain.crowd import Crowd, Roll, by_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.telling import few
 from cafe.workloads.domain.templates import InPlace, Recreate
 
 
@@ -113,6 +114,13 @@ class UpdateRules:
     is_in_place_only: bool = False
     is_always_recreated: bool = False
     is_paused: bool = False
+
+    def way_of(self, pod: PodFact) -> InPlace | Recreate:
+        """Return how *pod* gets to the update revision; without our gate it can't leave traffic alive."""
+        found = self.way(pod.revision)
+        if isinstance(found, InPlace) and found.images and not pod.has_gate:
+            return Recreate(("spec.readinessGates",))
+        return found
 
     def way(self, revision: str) -> InPlace | Recreate:
         """Return how a pod of *revision* gets to the update revision."""
@@ -214,7 +222,7 @@ def _finish(pod: PodFact, state: UpdateState, dwell: Dwell) -> tuple[Step | None
 
 def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
     """Return the write for a pod whose traffic is gone. The rules may have changed since its gate fell."""
-    way = rules.way(pod.revision)
+    way = rules.way_of(pod)
     if isinstance(way, InPlace):
         return write_change(pod, revision, way)
     if rules.is_in_place_only:
@@ -304,7 +312,7 @@ def begin(
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
     for pod in islice(_in_turn(old, calm, dwell), due):
-        way = rules.way(pod.revision)
+        way = rules.way_of(pod)
         if isinstance(way, Recreate) and rules.is_in_place_only:
             return Progress((), "InPlaceImpossible", _impossible(way))
         serves = dwell.is_available(pod)
@@ -364,7 +372,7 @@ def _nothing_due(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
         if goal.partition < goal.replicas:
             return Progress((), "PartitionReached", f"{wanted} of {goal.replicas} pods are updated, as asked")
         return Progress((), "Complete", f"All {goal.replicas} pods are updated and available")
-    return Progress((), "WaitingForPods", f"{_few(sick)} not available yet")
+    return Progress((), "WaitingForPods", f"{few(sick)} not available yet")
 
 
 def _spent(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
@@ -377,13 +385,5 @@ def _spent(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
         (),
         "BudgetSpent",
         f"No further pod may become unavailable (maxUnavailable {goal.max_unavailable}): "
-        f"{_few(sick)} not available",
+        f"{few(sick)} not available",
     )
-
-
-def _few(pods: Sequence[PodFact]) -> str:
-    """Name up to two pods with their problems; the message must not flap, so the order is fixed."""
-    ordered = sorted(pods, key=by_name)
-    told = [f"{p.name} ({p.problem()})" if p.problem() else p.name for p in ordered[:2]]
-    more = f" and {len(ordered) - 2} more" if len(ordered) > 2 else ""
-    return f"{', '.join(told)}{more} {'is' if len(ordered) == 1 else 'are'}"

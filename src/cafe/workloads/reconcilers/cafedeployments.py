@@ -15,7 +15,9 @@ from cafe.placement.contract import Spread
 from cafe.workloads.domain.cutting import demand_known_units
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
-from cafe.workloads.domain.release import Decision, ReleaseView, UnitFact, decide_release
+from cafe.workloads.domain.podsets.facts import Release, UnitFact
+from cafe.workloads.domain.podsets.kinds import demand_limits
+from cafe.workloads.domain.release import Decision, ReleaseView, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
 from cafe.workloads.ports import AppStore, AppView, RevisionTaken
 
@@ -80,7 +82,7 @@ class CafeDeploymentReconciler:
         by_unit = {fact.unit: fact for fact in view.sets}
         return ReleaseView(
             app=view.app,
-            revision=revision.hash,
+            release=Release(revision.hash, revision.number),
             quotas=self._quotas(view, wanted, by_unit),
             units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
             retired=[fact for fact in view.sets if fact.unit not in wanted],
@@ -99,10 +101,11 @@ class CafeDeploymentReconciler:
         unknown = [unit for unit in wanted if unit and unit not in view.known_units and unit not in by_unit]
         if unknown:
             return unknown_unit(app, unknown, view.known_units)
-        asked = {unit: fact.spec.replicas for unit, fact in by_unit.items() if fact.spec is not None}
+        asked = {unit: fact.goal.replicas for unit, fact in by_unit.items() if fact.goal is not None}
         ties = settled_sizes(app.status.plan, asked)
         try:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            demand_limits(app)
             demand_known_units(app.spec.strategy.grouping, wanted)
             return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:

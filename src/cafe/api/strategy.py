@@ -1,0 +1,143 @@
+"""How a release proceeds: its groups, whom it asks, what may be missing meanwhile."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from cafe.api.inplaceset import PERCENT_OR_COUNT, PodUpgradePolicy
+from cafe.api.shapes import IntOrPercent
+
+
+class UpgradeType(StrEnum):
+    """How a release begins."""
+
+    BETA = "Beta"
+    BATCH = "Batch"
+
+
+class GroupStrategy(StrEnum):
+    """How the pods behind Beta are cut into groups (workloads' domain, §4.2 of the product's rules)."""
+
+    BATCH_SIZE = "BatchSize"
+    EACH_ONE = "EachOne"
+    ALL_ONE = "AllOne"
+    CELL = "Cell"
+    CELL_PERCENTAGE = "CellPercentage"
+    COUNT = "Count"
+    EXPLICIT = "Explicit"
+
+
+class ConfirmStrategy(StrEnum):
+    """After which groups a person is asked."""
+
+    EACH = "Each"
+    FIRST = "First"
+
+
+class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How the pods behind Beta are cut into groups, if not simply by batchSize."""
+
+    strategy: Annotated[
+        GroupStrategy,
+        Meta(
+            description="BatchSize: batchSize pods a group, over all units. EachOne: one pod a group. "
+            "AllOne: all in one. Cell: unit by unit, in the order of topology.values. CellPercentage: "
+            "percent of each unit's pods in every group. Count: count groups of nearly equal size, or more, "
+            "if maxCapacity asks for it. Explicit: as batches say."
+        ),
+    ] = GroupStrategy.BATCH_SIZE
+    count: Annotated[int, Meta(ge=1, le=1000, description="Least number of groups, for Count.")] = 1
+    max_capacity: Annotated[
+        int, Meta(ge=0, le=100_000, description="Most pods in a group, for Count; 0 sets no limit.")
+    ] = 0
+    percent: Annotated[
+        int, Meta(ge=1, le=100, description="Share of each unit's pods, rounded up, for CellPercentage.")
+    ] = 100
+    batches: Annotated[
+        list[dict[str, int]],
+        Meta(
+            max_length=256,
+            description="Pods of each unit, group by group, for Explicit. What they leave over makes one "
+            "more group.",
+        ),
+    ] = field(default_factory=list)
+    breakpoints: Annotated[
+        list[Annotated[int, Meta(ge=1)]],
+        Meta(
+            max_length=256,
+            description="Groups before which the release stops until a person confirms, whatever "
+            "needWaitingForConfirm says.",
+            extra_json_schema={"x-kubernetes-list-type": "set"},
+        ),
+    ] = field(default_factory=list)
+    confirm: Annotated[
+        ConfirmStrategy,
+        Meta(description="With needWaitingForConfirm: after Each group, or only after the First one."),
+    ] = ConfirmStrategy.EACH
+
+
+class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a release proceeds."""
+
+    upgrade_type: Annotated[
+        UpgradeType,
+        Meta(description="Beta puts one group in front: exactly one pod of every unit. Batch does not."),
+    ] = UpgradeType.BETA
+    batch_size: Annotated[
+        int, Meta(ge=1, le=100_000, description="Pods per group, summed over all units.")
+    ] = 1
+    grouping: Annotated[
+        Grouping,
+        Meta(
+            description="How the pods behind Beta are cut into groups, if not simply by batchSize.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=Grouping)
+    max_unavailable: Annotated[
+        IntOrPercent,
+        Meta(
+            description="Most pods of one unit that may be unavailable while a group is updated: a count, or "
+            "a percentage of the unit's pods, rounded up.",
+            extra_json_schema=PERCENT_OR_COUNT,
+        ),
+    ] = "25%"
+    max_surge: Annotated[
+        IntOrPercent,
+        Meta(
+            description="With podSetType ReplicaSet: most pods of one unit above its number while a group is "
+            "updated: a count, or a percentage of the unit's pods, rounded up. None while paused.",
+            extra_json_schema=PERCENT_OR_COUNT,
+        ),
+    ] = 0
+    min_ready_seconds: Annotated[
+        int, Meta(ge=0, description="Seconds a pod must be ready to count as available.")
+    ] = 0
+    need_waiting_for_confirm: Annotated[
+        bool, Meta(description="Stop after every group until a person confirms it.")
+    ] = False
+    progress_deadline_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds without progress after which the release is called stalled; waiting for a "
+            "person and pauses don't count. 0 waits for ever.",
+        ),
+    ] = 600
+    pause: Annotated[bool, Meta(description="Start no further pod.")] = False
+    pod_upgrade_policy: Annotated[
+        PodUpgradePolicy,
+        Meta(
+            description="InPlaceIfPossible replaces a pod only if the change can't be made in place; "
+            "InPlaceOnly refuses such a change; Recreate always replaces."
+        ),
+    ] = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
+    grace_period_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds between a readiness gate's fall and the change of the image, in which "
+            "traffic drains.",
+        ),
+    ] = 0

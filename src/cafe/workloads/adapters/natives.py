@@ -1,0 +1,242 @@
+"""Kubernetes' own ReplicaSets and StatefulSets as the sets of units."""
+
+import json
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from cafe.api.cafedeployment import CafeDeployment, PodSetType
+from cafe.api.names import (
+    APP_LABEL,
+    DELETION_COST_ANNOTATION,
+    REVISION_LABEL,
+    TEMPLATE_ANNOTATION,
+    UNIT_GOAL_ANNOTATION,
+    UNIT_LABEL,
+)
+from cafe.api.shapes import LabelSelector, Metadata
+from cafe.kernel import Clock, Conflict, ObjectKey
+from cafe.kube.cache import Cache
+from cafe.kube.client import Client
+from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.merging import difference
+from cafe.kube.objects import PODS, REPLICA_SETS, STATEFUL_SETS, ObjectMeta, ReplicaSet, StatefulSet
+from cafe.kube.patches import MergePatch
+from cafe.kube.resources import Kind
+from cafe.workloads.adapters.members import Members
+from cafe.workloads.adapters.owning import Teller, owner_reference_of, refuse_foreign
+from cafe.workloads.adapters.watched import OWNER_APP, Watched, app_scope
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
+from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.podsets import replicasets, statefulsets
+from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, StatefulSetFact, UnitFact
+from cafe.workloads.domain.podsets.natives import (
+    REPLICA_SET,
+    ChangeNative,
+    DropNative,
+    MakeNative,
+    NativeAction,
+    PricePod,
+    ReplacePod,
+)
+
+Native = ReplicaSet | StatefulSet
+
+
+class KubeNatives:
+    """Reads and writes the native sets of a CafeDeployment's units."""
+
+    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+        self._client = client
+        self._watched = watched
+        self._clock = clock
+        self._teller = teller
+        self._members = Members(watched.pods)
+        watched.replica_sets.on_change(self._forget)
+        watched.stateful_sets.on_change(self._forget)
+
+    def _forget(self, old: Native | None, new: Native | None) -> None:
+        if old is not None and new is None:
+            self._members.forget(old.metadata.uid)
+
+    def units(self, app: CafeDeployment) -> list[UnitFact]:
+        """Return one fact for each unit that has a set."""
+        if app.spec.pod_set_type is PodSetType.REPLICA_SET:
+            return self._by_replica_sets(app)
+        return [
+            self._by_stateful_set(app, found)
+            for found in self._watched.stateful_sets.by_index(OWNER_APP, app.metadata.uid)
+            if not found.metadata.is_deleting
+        ]
+
+    def _by_replica_sets(self, app: CafeDeployment) -> list[UnitFact]:
+        by_unit: dict[str, list[ReplicaSet]] = {}
+        for found in self._watched.replica_sets.by_index(OWNER_APP, app.metadata.uid):
+            if not found.metadata.is_deleting:
+                by_unit.setdefault(found.metadata.labels.get(UNIT_LABEL, ""), []).append(found)
+        facts: list[UnitFact] = []
+        for unit, sets in by_unit.items():
+            newest = max(sets, key=lambda s: (_record_of(s.metadata)[1], s.metadata.name))
+            goal, _ = _record_of(newest.metadata)
+            revision = newest.metadata.labels.get(REVISION_LABEL, "")
+            held = tuple(self._replica_set(app, s) for s in sets)
+            fact = UnitFact(unit, revision, goal, held, is_observed=True, name=newest.metadata.name)
+            facts.append(replace(fact, report=replicasets.unit_report(app, revision, goal, held)))
+        return facts
+
+    def _replica_set(self, app: CafeDeployment, found: ReplicaSet) -> ReplicaSetFact:
+        failures = [c.message for c in found.status.conditions if c.type == "ReplicaFailure"]
+        return ReplicaSetFact(
+            name=found.metadata.name,
+            revision=found.metadata.labels.get(REVISION_LABEL, ""),
+            asked=found.spec.replicas,
+            pods=self._pods(app, found.metadata),
+            rendered=found.metadata.annotations.get(TEMPLATE_ANNOTATION, ""),
+            min_ready_seconds=found.spec.min_ready_seconds,
+            failure=failures[0] if failures else "",
+        )
+
+    def _by_stateful_set(self, app: CafeDeployment, found: StatefulSet) -> UnitFact:
+        meta, spec = found.metadata, found.spec
+        goal, _ = _record_of(meta)
+        revision = meta.labels.get(REVISION_LABEL, "")
+        held = StatefulSetFact(
+            name=meta.name,
+            replicas=spec.replicas,
+            partition=spec.update_strategy.rolling_update.partition,
+            pods=self._pods(app, meta),
+            rendered=meta.annotations.get(TEMPLATE_ANNOTATION, ""),
+            min_ready_seconds=spec.min_ready_seconds,
+        )
+        report = statefulsets.unit_report(app, revision, goal, held)
+        unit = meta.labels.get(UNIT_LABEL, "")
+        return UnitFact(unit, revision, goal, held, report, is_observed=True, name=meta.name)
+
+    def _pods(self, app: CafeDeployment, meta: ObjectMeta) -> Crowd:
+        dwell = Dwell(self._clock.now(), timedelta(seconds=app.spec.strategy.min_ready_seconds))
+        owner = Metadata(name=meta.name, namespace=meta.namespace, uid=meta.uid)
+        pods, _ = self._members.of(owner, LabelSelector(), dwell)
+        return pods
+
+    async def act(self, app: CafeDeployment, action: NativeAction) -> None:
+        """Make the one write of *action*."""
+        if isinstance(action, MakeNative):
+            await self._make(app, action)
+        elif isinstance(action, ChangeNative):
+            await self._change(app, action)
+        elif isinstance(action, DropNative):
+            await self._drop(app, action)
+        elif isinstance(action, PricePod):
+            await self._price(app, action)
+        else:
+            await self._replace(app, action)
+
+    def _of(self, kind: str) -> tuple[Kind[Any], Cache[Any]]:
+        if kind == REPLICA_SET:
+            return REPLICA_SETS, self._watched.replica_sets
+        return STATEFUL_SETS, self._watched.stateful_sets
+
+    async def _make(self, app: CafeDeployment, action: MakeNative) -> None:
+        kind, cache = self._of(action.kind)
+        key = ObjectKey(app.metadata.namespace, action.name)
+        labels = {APP_LABEL: app.metadata.name, REVISION_LABEL: action.release.revision}
+        body = {
+            "metadata": {
+                "name": action.name,
+                "namespace": key.namespace,
+                "labels": labels | ({UNIT_LABEL: action.unit} if action.unit else {}),
+                "annotations": _record(action.goal, action.release, action.rendered),
+                "ownerReferences": [owner_reference_of(app)],
+            },
+            "spec": dict(action.spec),
+        }
+        cache.note_create(key, owner=_scope(app))
+        try:
+            stored = await self._client.create(kind, key.namespace, body)
+        except AlreadyExists:
+            cache.retract(key)
+            live = await self._client.get(kind, key)
+            refuse_foreign(app, kind.kind, live.metadata, self._teller)
+            raise
+        except BaseException:
+            cache.retract(key)
+            raise
+        cache.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+
+    async def _change(self, app: CafeDeployment, action: ChangeNative) -> None:
+        kind, cache = self._of(action.kind)
+        key = ObjectKey(app.metadata.namespace, action.name)
+        current = cache.get(key)
+        if current is None:
+            raise Conflict(f"{kind.kind} {key} is gone")
+        meta: dict[str, Any] = {
+            "uid": current.metadata.uid,
+            "resourceVersion": current.metadata.resource_version,
+        }
+        if action.release is not None and action.goal is not None:
+            meta["labels"] = {REVISION_LABEL: action.release.revision}
+            meta["annotations"] = _record(action.goal, action.release, action.rendered)
+        body: dict[str, Any] = {"metadata": meta, "spec": dict(action.spec)}
+        if "template" in action.spec:
+            body["spec"]["template"] = difference(current.spec.template, action.spec["template"])
+        stored = await self._client.patch(kind, key, MergePatch(body))
+        cache.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+
+    async def _drop(self, app: CafeDeployment, action: DropNative) -> None:
+        kind, cache = self._of(action.kind)
+        key = ObjectKey(app.metadata.namespace, action.name)
+        current = cache.get(key)
+        if current is None:
+            return
+        uid, version = current.metadata.uid, current.metadata.resource_version
+        cache.note_delete(key, uid, owner=_scope(app))
+        try:
+            await self._client.delete(kind, key, uid=uid, resource_version=version)
+        except NotFound:
+            return
+        except BaseException:
+            cache.retract(key)
+            raise
+
+    async def _price(self, app: CafeDeployment, action: PricePod) -> None:
+        pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
+        cost = None if action.cost is None else str(action.cost)
+        guard = {"uid": pod.uid, "resourceVersion": pod.resource_version}
+        body = {"metadata": {**guard, "annotations": {DELETION_COST_ANNOTATION: cost}}}
+        try:
+            stored = await self._client.patch(PODS, key, MergePatch(body))
+        except NotFound as error:
+            raise Conflict(f"Pod {key} is gone") from error
+        self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+
+    async def _replace(self, app: CafeDeployment, action: ReplacePod) -> None:
+        pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
+        self._watched.pods.note_delete(key, pod.uid, owner=_scope(app))
+        try:
+            await self._client.delete(PODS, key, uid=pod.uid, resource_version=pod.resource_version)
+        except NotFound:
+            return
+        except BaseException:
+            self._watched.pods.retract(key)
+            raise
+
+
+def _record(goal: UnitGoal, release: Release, rendered: str) -> dict[str, str]:
+    content = {"replicas": goal.replicas, "partition": goal.partition, "release": release.number}
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+    return {UNIT_GOAL_ANNOTATION: text, TEMPLATE_ANNOTATION: rendered}
+
+
+def _record_of(meta: ObjectMeta) -> tuple[UnitGoal, int]:
+    """Return what a set was asked for, and by which release; nothing, if somebody broke the record."""
+    try:
+        content = json.loads(meta.annotations.get(UNIT_GOAL_ANNOTATION, ""))
+        return UnitGoal(int(content["replicas"]), int(content["partition"])), int(content["release"])
+    except (ValueError, KeyError, TypeError):
+        return UnitGoal(0, 0), 0
+
+
+def _scope(app: CafeDeployment) -> Hashable:
+    return app_scope(ObjectKey(app.metadata.namespace, app.metadata.name))

@@ -1,0 +1,200 @@
+"""What Kubernetes' own pod sets share: what is written for them, and what their pods are found to be.
+
+Their controllers make and delete the pods; a release only moves numbers: how many pods a ReplicaSet has, from
+which ordinal up a StatefulSet is new. A goal is remembered in an annotation of the set, so that whoever reads
+the set knows what it was asked for.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.names import APP_LABEL, POD_REVISION_LABEL, UNIT_LABEL
+from cafe.kernel import Refusal, digest_of
+from cafe.workloads.domain.budget import Budget, count_of
+from cafe.workloads.domain.children import render_template
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
+from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.podsets.facts import Release, Spec, UnitReport
+from cafe.workloads.domain.telling import few
+
+REPLICA_SET = "ReplicaSet"
+STATEFUL_SET = "StatefulSet"
+
+DOOMED = -(2**31) + 1
+"""The deletion cost of a pod that is to go when its ReplicaSet shrinks; below any that people would write."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeNative:
+    """Create a native set of a unit."""
+
+    kind: str
+    unit: str
+    name: str
+    release: Release
+    goal: UnitGoal
+    rendered: str
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNative:
+    """Change a native set.
+
+    Attributes:
+        spec: The fields to have another value; none of the others is touched.
+        release: With *goal* and *rendered*: what the set is from now on asked for; None leaves it.
+    """
+
+    kind: str
+    name: str
+    spec: Spec
+    release: Release | None = None
+    goal: UnitGoal | None = None
+    rendered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DropNative:
+    """Delete a native set that has no pods."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricePod:
+    """Give a pod a deletion cost; None takes it away."""
+
+    pod: PodFact
+    cost: int | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacePod:
+    """Delete a pod whose set makes another in its stead, and why."""
+
+    pod: PodFact
+    reason: str
+    name: str = ""
+
+
+NativeAction = MakeNative | ChangeNative | DropNative | PricePod | ReplacePod
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be missing or too many while pods are exchanged."""
+
+    unavailable: int
+    surge: int = 0
+
+
+def limits_of(app: CafeDeployment, replicas: int) -> Limits:
+    """Return the limits of a unit of *replicas* pods; none is made beside the others while paused.
+
+    Raises:
+        cafe.kernel.Refusal: They can't be read, or together let nothing happen.
+    """
+    strategy = app.spec.strategy
+    surge = count_of(strategy.max_surge, replicas, name="maxSurge", least=0)
+    unavailable = count_of(strategy.max_unavailable, replicas, least=0 if surge else 1)
+    return Limits(unavailable, 0 if strategy.pause else surge)
+
+
+def floor_of(app: CafeDeployment, replicas: int) -> int:
+    """Return how many of *replicas* pods must be available; limits that can't be read demand nothing."""
+    try:
+        return max(0, replicas - limits_of(app, replicas).unavailable)
+    except Refusal:
+        return 0
+
+
+def own_labels(app: CafeDeployment, unit: str) -> dict[str, str]:
+    """Return the labels by which a unit's pods are told from all others."""
+    return {APP_LABEL: app.metadata.name} | ({UNIT_LABEL: unit} if unit else {})
+
+
+def template_of(app: CafeDeployment, unit: str, revision: str) -> dict[str, Any]:
+    """Return the unit's pod template; its pods carry their revision, as none of these sets tells it alike."""
+    template = render_template(app, unit, own_labels(app, unit) | {POD_REVISION_LABEL: revision})
+    rendered: dict[str, Any] = msgspec.to_builtins(template)
+    return rendered
+
+
+def selector_of(app: CafeDeployment, unit: str, more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the selector of a unit's set, with *more* labels."""
+    own = app.spec.selector
+    labels = own.match_labels | own_labels(app, unit) | dict(more or {})
+    selector: dict[str, Any] = {"matchLabels": labels}
+    if own.match_expressions:
+        selector["matchExpressions"] = msgspec.to_builtins(own.match_expressions)
+    return selector
+
+
+def digest_of_template(template: Mapping[str, Any]) -> str:
+    """Return the digest that tells whether a set has this template, whatever the API server adds to it."""
+    return str(digest_of(template))
+
+
+def marked(pods: Iterable[PodFact], budget: Budget, dwell: Dwell) -> list[ReplacePod]:
+    """Return the pods that ended, and those marked for deletion that may go, serving ones by the budget."""
+    live = sorted((p for p in pods if not p.is_deleting), key=lambda p: p.name)
+    gone = [ReplacePod(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
+    wanted = [p for p in live if p.is_delete_wanted and not p.is_over]
+    idle = [p for p in wanted if not dwell.is_available(p)]
+    serving = [p for p in wanted if dwell.is_available(p)]
+    chosen = (*idle, *serving[: max(0, budget.healthy)])
+    return [*gone, *(ReplacePod(p, "its replacement was asked for") for p in chosen)]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is to be told of a unit beside the counts of its pods.
+
+    Attributes:
+        floor: Pods that must be available.
+        failure: Why the API server refuses pods; empty if it doesn't.
+    """
+
+    revision: str
+    floor: int
+    failure: str = ""
+
+
+def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitReport:
+    """Return what a unit's pods are found to be."""
+    unsettled = [pod for crowd in crowds for pod in crowd.unsettled()]
+    calm = sum(crowd.calm_count() for crowd in crowds)
+    calm_new = sum(crowd.calm_at(found.revision) for crowd in crowds)
+    serving = [p for p in unsettled if dwell.is_available(p)]
+    reason, message = _why(unsettled, found, dwell)
+    return UnitReport(
+        replicas=len(unsettled) + calm,
+        ready=sum(p.is_ready for p in unsettled) + calm,
+        available=len(serving) + calm,
+        updated=sum(p.revision == found.revision for p in unsettled) + calm_new,
+        updated_available=sum(p.revision == found.revision for p in serving) + calm_new,
+        is_serving=len(serving) + calm >= found.floor,
+        reason=reason,
+        message=message,
+        recheck=dwell.next_change(unsettled),
+    )
+
+
+def _why(pods: list[PodFact], found: Found, dwell: Dwell) -> tuple[str, str]:
+    """Say what a unit waits for: pods of the new revision first."""
+    if found.failure:
+        return "FailedCreate", f"No pod can be created: {found.failure}"
+    sick = [p for p in pods if not dwell.is_available(p)]
+    new = [p for p in sick if p.revision == found.revision]
+    if new or sick:
+        return "WaitingForPods", f"{few(new or sick)} not available yet"
+    return "Updating", "Pods are on their way"

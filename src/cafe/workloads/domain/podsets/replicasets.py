@@ -1,0 +1,232 @@
+"""Units served by native ReplicaSets: one for each revision, all of them scaled under one budget.
+
+The arithmetic is that of apps/v1 Deployments (`rolling.go`), but bounded by the group that is open: so many
+pods may be new, the others stay. Counts come from the pods themselves, because a ReplicaSet's status still
+counts those that it has just been told to delete.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.names import POD_REVISION_LABEL
+from cafe.workloads.domain.budget import Budget
+from cafe.workloads.domain.children import child_name
+from cafe.workloads.domain.dwell import Dwell
+from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFact, UnitReport
+from cafe.workloads.domain.podsets.natives import (
+    DOOMED,
+    REPLICA_SET,
+    ChangeNative,
+    DropNative,
+    Found,
+    Limits,
+    MakeNative,
+    NativeAction,
+    PricePod,
+    ReplacePod,
+    digest_of_template,
+    floor_of,
+    limits_of,
+    marked,
+    report_of,
+    selector_of,
+    template_of,
+)
+from cafe.workloads.domain.scaling import deletion_order
+
+
+def unit_report(
+    app: CafeDeployment, revision: str, goal: UnitGoal, sets: Sequence[ReplicaSetFact]
+) -> UnitReport:
+    """Return what the pods of a unit's ReplicaSets are found to be; *sets* holds at least one."""
+    failure = next((s.failure for s in sets if s.failure and s.asked), "")
+    return report_of(
+        [s.pods for s in sets], Found(revision, floor_of(app, goal.replicas), failure), sets[0].pods.dwell
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One ReplicaSet in numbers.
+
+    Attributes:
+        asked: Pods that its spec asks for.
+        available: Pods that serve and that it was not told to delete.
+    """
+
+    name: str
+    asked: int
+    available: int
+
+    @property
+    def sick(self) -> int:
+        """Pods that are asked for and serve nobody."""
+        return self.asked - self.available
+
+
+def count(one: ReplicaSetFact, dwell: Dwell) -> Count:
+    """Count a set's pods; as many as it has too many are taken for gone, and for ones that served."""
+    unsettled = one.pods.unsettled()
+    live = len(unsettled) + one.pods.calm_count()
+    available = sum(dwell.is_available(p) for p in unsettled) + one.pods.calm_count()
+    return Count(one.name, one.asked, max(0, min(one.asked, available - max(0, live - one.asked))))
+
+
+def decide_replicas(goal: UnitGoal, new: Count, olds: Sequence[Count], limits: Limits) -> dict[str, int]:
+    """Return how many pods each ReplicaSet shall have next.
+
+    Args:
+        goal: Of the unit: pods, and how many of them may be new.
+        new: The set of the newest revision.
+        olds: The others; those that shall go last stand last.
+        limits: What may be missing or too many meanwhile.
+    """
+    wanted = {one.name: one.asked for one in (new, *olds)}
+    # New pods beyond the partition stay: a revision that comes back finds them, and nobody may touch them.
+    due_new = min(goal.replicas, max(goal.partition, new.asked))
+    due_old = goal.replicas - due_new
+    asked_old = sum(old.asked for old in olds)
+    room = max(0, goal.replicas + limits.surge - new.asked - asked_old)
+    if new.asked < due_new:
+        grown = min(room, due_new - new.asked)
+        wanted[new.name] += grown
+        room -= grown
+    else:
+        wanted[new.name] = due_new
+    if olds and asked_old < due_old:
+        # Somebody took old pods away: they come back as what they were.
+        wanted[olds[-1].name] += min(room, due_old - asked_old)
+    for name, shrunk in _shrunk(goal, new, olds, limits, asked_old - due_old).items():
+        wanted[name] -= shrunk
+    return wanted
+
+
+def _shrunk(
+    goal: UnitGoal, new: Count, olds: Sequence[Count], limits: Limits, most: int
+) -> Mapping[str, int]:
+    """Return by how much old sets shrink, at *most*: first by pods that serve nobody, then by the budget.
+
+    Pods of the newest revision that don't serve use it up, so a bad image stops.
+    """
+    total = new.asked + sum(old.asked for old in olds)
+    available = new.available + sum(old.available for old in olds)
+    floor = max(0, goal.replicas - limits.unavailable)
+    left = max(0, min(most, total - floor - new.sick))
+    healthy = min(left, max(0, available - floor))
+    shrunk = dict.fromkeys((old.name for old in olds), 0)
+    for old in olds:
+        taken = min(left, old.sick)
+        shrunk[old.name] += taken
+        left -= taken
+    healthy = min(healthy, left)
+    for old in olds:
+        taken = min(healthy, old.available)
+        shrunk[old.name] += taken
+        healthy -= taken
+    return shrunk
+
+
+def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release) -> list[NativeAction]:
+    """Return what brings the unit's ReplicaSets one step closer to its goal."""
+    sets = _sets(fact)
+    template = template_of(app, fact.unit, release.revision)
+    rendered = digest_of_template(template)
+    newest = next((s for s in sets if s.revision == release.revision), None)
+    seconds = app.spec.strategy.min_ready_seconds
+    if newest is None:
+        name = f"{child_name(app.metadata.name, fact.unit)}-{release.revision}"
+        selector = selector_of(app, fact.unit, {POD_REVISION_LABEL: release.revision})
+        spec = {"replicas": 0, "minReadySeconds": seconds, "selector": selector, "template": template}
+        return [MakeNative(REPLICA_SET, fact.unit, name, release, goal, rendered, spec)]
+    olds = sorted(
+        (s for s in sets if s is not newest),
+        key=lambda s: (s.revision == app.status.current_revision, s.name),
+    )
+    scale = _scale(app, goal, newest, olds)
+    is_news = fact.revision != release.revision or fact.goal != goal or newest.rendered != rendered
+    actions: list[NativeAction] = []
+    for one in (newest, *olds):
+        changed: dict[str, Any] = {}
+        if one.min_ready_seconds != seconds:
+            changed["minReadySeconds"] = seconds
+        if one.name in scale.wanted:
+            changed["replicas"] = scale.wanted[one.name]
+        if one is newest and is_news:
+            # First of all writes: the goal is on record before anybody acts on it.
+            if one.rendered != rendered:
+                changed["template"] = template
+            actions.append(ChangeNative(REPLICA_SET, one.name, changed, release, goal, rendered))
+        elif changed:
+            actions.append(ChangeNative(REPLICA_SET, one.name, changed))
+        elif one is not newest and not one.asked and not one.pods:
+            actions.append(DropNative(REPLICA_SET, one.name))
+    return [*actions, *scale.pods]
+
+
+def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
+    """Return what empties the ReplicaSets of a unit that is no longer wanted, and then deletes them."""
+    return [
+        ChangeNative(REPLICA_SET, s.name, {"replicas": 0}) if s.asked else DropNative(REPLICA_SET, s.name)
+        for s in _sets(fact)
+        if s.asked or not s.pods
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Which sets get another number now, by name, and what is written to pods."""
+
+    wanted: Mapping[str, int]
+    pods: Sequence[PricePod | ReplacePod]
+
+
+def _scale(
+    app: CafeDeployment, goal: UnitGoal, newest: ReplicaSetFact, olds: Sequence[ReplicaSetFact]
+) -> _Scale:
+    """Decide the numbers; a set shrinks only once the pods that are to go are known to its controller."""
+    dwell, limits = newest.pods.dwell, limits_of(app, goal.replicas)
+    if app.spec.strategy.pause:
+        goal = UnitGoal(goal.replicas, min(goal.partition, newest.asked))
+    counts = {one.name: count(one, dwell) for one in (newest, *olds)}
+    wanted = decide_replicas(goal, counts[newest.name], [counts[o.name] for o in olds], limits)
+    moved = {one.name: wanted[one.name] for one in (newest, *olds) if wanted[one.name] != one.asked}
+    pods: list[PricePod | ReplacePod] = []
+    for one in (newest, *olds):
+        priced = prices(one, max(0, one.asked - wanted[one.name]), dwell)
+        pods += priced
+        if wanted[one.name] < one.asked and priced:
+            del moved[one.name]
+    if not moved and not pods:
+        available = sum(c.available for c in counts.values())
+        budget = Budget(available - max(0, goal.replicas - limits.unavailable), 0)
+        restless = [pod for one in (newest, *olds) for pod in one.pods.restless]
+        pods += marked(restless, budget, dwell)
+    return _Scale(moved, pods)
+
+
+def prices(one: ReplicaSetFact, surplus: int, dwell: Dwell) -> list[PricePod]:
+    """Return which pods' deletion cost must change before *surplus* pods may go.
+
+    A ReplicaSet deletes what isn't ready first, then the cheapest (KEP-2255). Where ready pods are left to
+    choose from, the chosen ones are made the cheapest; the price goes when nobody is to go any more.
+    """
+    live = [*one.pods.unsettled(), *one.pods.all_calm()] if surplus or _has_doomed(one) else []
+    if not surplus:
+        settled = len(live) <= one.asked
+        return [PricePod(p, None) for p in live if p.deletion_cost == DOOMED] if settled else []
+    ranked = sorted(deletion_order(live), key=lambda p: (dwell.is_available(p), not p.is_delete_wanted))
+    chosen, rest = ranked[:surplus], ranked[surplus:]
+    if not any(p.is_ready for p in rest):
+        return []
+    return [PricePod(p, DOOMED) for p in chosen if p.is_ready and p.deletion_cost != DOOMED]
+
+
+def _has_doomed(one: ReplicaSetFact) -> bool:
+    return any(p.deletion_cost == DOOMED for p in one.pods)
+
+
+def _sets(fact: UnitFact) -> tuple[ReplicaSetFact, ...]:
+    return fact.held if isinstance(fact.held, tuple) else ()

@@ -1,0 +1,107 @@
+"""How many pods each ReplicaSet of a unit has next."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.podsets.natives import Limits
+from cafe.workloads.domain.podsets.replicasets import Count, decide_replicas
+
+NEW, OLD, OLDER = "new", "old", "older"
+
+
+def decide(
+    goal: tuple[int, int], new: tuple[int, int], *olds: tuple[int, int], limits: tuple[int, int] = (1, 0)
+) -> list[int]:
+    """Decide for sets given as (asked, available); return the numbers in their order."""
+    counts = [Count(str(n), *one) for n, one in enumerate((new, *olds))]
+    wanted = decide_replicas(UnitGoal(*goal), counts[0], counts[1:], Limits(*limits))
+    return [wanted[one.name] for one in counts]
+
+
+@pytest.mark.parametrize(
+    ("goal", "new", "olds", "limits", "wanted"),
+    [
+        pytest.param((10, 0), (0, 0), [(10, 10)], (1, 0), [0, 10], id="nothing is open"),
+        pytest.param((10, 1), (0, 0), [(10, 10)], (1, 0), [0, 9], id="an old pod makes room"),
+        pytest.param((10, 1), (0, 0), [(9, 9)], (1, 0), [1, 9], id="a new one takes it"),
+        pytest.param((10, 1), (1, 1), [(9, 9)], (1, 0), [1, 9], id="the group is full"),
+        pytest.param((10, 4), (1, 0), [(9, 9)], (1, 0), [1, 9], id="a sick new pod uses the budget up"),
+        pytest.param((10, 4), (1, 1), [(9, 9)], (2, 0), [1, 7], id="as many as may be missing"),
+        pytest.param((10, 4), (1, 1), [(9, 6)], (2, 0), [1, 7], id="sick old pods go first, and free"),
+        pytest.param((10, 10), (0, 0), [(10, 10)], (0, 2), [2, 10], id="surge comes first"),
+        pytest.param((10, 10), (2, 2), [(10, 10)], (0, 2), [2, 8], id="then old pods go"),
+        pytest.param((10, 10), (2, 1), [(10, 10)], (0, 2), [2, 9], id="one for each that serves"),
+        pytest.param((5, 5), (10, 10), [], (1, 0), [5], id="scale-in"),
+        pytest.param((5, 2), (2, 2), [(8, 8)], (1, 0), [2, 3], id="scale-in takes old pods"),
+        pytest.param((10, 0), (8, 8), [(2, 0)], (1, 0), [8, 2], id="pods of a revision that came back stay"),
+        pytest.param((10, 9), (8, 8), [(2, 0)], (1, 0), [8, 1], id="on the way back sick ones go first"),
+        pytest.param((10, 2), (2, 2), [(6, 6)], (1, 0), [2, 8], id="old pods taken by hand come back"),
+        pytest.param(
+            (10, 4), (2, 2), [(3, 0), (5, 5)], (1, 0), [2, 2, 5], id="the failed revision goes first"
+        ),
+        pytest.param((0, 0), (0, 0), [(4, 4)], (1, 0), [0, 0], id="none is wanted"),
+        pytest.param((3, 3), (0, 0), [], (1, 0), [3], id="the first deployment"),
+    ],
+)
+def test_the_next_numbers(
+    goal: tuple[int, int],
+    new: tuple[int, int],
+    olds: list[tuple[int, int]],
+    limits: tuple[int, int],
+    wanted: list[int],
+) -> None:
+    assert decide(goal, new, *olds, limits=limits) == wanted
+
+
+@st.composite
+def units(draw: st.DrawFn) -> tuple[UnitGoal, Limits, list[int]]:
+    replicas = draw(st.integers(0, 12))
+    partition = draw(st.integers(0, replicas))
+    unavailable = draw(st.integers(0, 4))
+    surge = draw(st.integers(0 if unavailable else 1, 4))
+    asked = [draw(st.integers(0, replicas))]
+    asked.append(replicas - asked[0])
+    return UnitGoal(replicas, partition), Limits(unavailable, surge), [0, *asked]
+
+
+@given(units(), st.data())
+def test_any_exchange_reaches_its_goal_within_its_limits(
+    unit: tuple[UnitGoal, Limits, list[int]], data: st.DataObject
+) -> None:
+    goal, limits, asked = unit
+    serving = list(asked)
+    for _ in range(200):
+        counts = [Count(str(n), a, s) for n, (a, s) in enumerate(zip(asked, serving, strict=True))]
+        wanted = decide_replicas(goal, counts[0], counts[1:], limits)
+        decided = [wanted[one.name] for one in counts]
+        assert sum(decided) <= goal.replicas + limits.surge, "too many pods"
+        assert decided[0] <= max(goal.partition, asked[0]), "a pod was made before its group was open"
+        assert sum(decided[1:]) >= min(sum(asked[1:]), goal.replicas - goal.partition), (
+            "an unreleased pod went"
+        )
+        serving = [min(s, d) for s, d in zip(serving, decided, strict=True)]
+        assert sum(serving) >= goal.replicas - limits.unavailable, "too many are missing"
+        asked = decided
+        due = [n for n, (a, s) in enumerate(zip(asked, serving, strict=True)) if s < a]
+        if due:
+            serving[data.draw(st.sampled_from(due))] += 1
+        elif asked[0] == goal.partition and sum(asked) == goal.replicas:
+            return
+    raise AssertionError(f"never there: {asked} of {goal} within {limits}")
+
+
+@given(units(), st.integers(0, 12))
+def test_a_bad_image_takes_no_more_than_the_budget(
+    unit: tuple[UnitGoal, Limits, list[int]], passes: int
+) -> None:
+    goal, limits, asked = unit
+    serving = list(asked)
+    for _ in range(passes + 20):
+        counts = [Count(str(n), a, s) for n, (a, s) in enumerate(zip(asked, serving, strict=True))]
+        wanted = decide_replicas(goal, counts[0], counts[1:], limits)
+        asked = [wanted[one.name] for one in counts]
+        serving = [0, *(min(s, a) for s, a in zip(serving[1:], asked[1:], strict=True))]
+    assert sum(serving) >= goal.replicas - limits.unavailable
+    assert asked[0] <= limits.unavailable + limits.surge
