@@ -1,16 +1,10 @@
 """The main job on real nodes: containers restart in groups, in pods that stay where they are."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from testbed import ControlPlane
 from testbed.nodes import ask
 from testbed.waiting import wait_for
-from tests.real.cluster import SOON, Object, make_space
+from tests.real.cluster import SOON, Object
 from tests.real.rollouts import (
     BAD,
     CELLS,
@@ -20,32 +14,11 @@ from tests.real.rollouts import (
     History,
     history_of,
     image_of,
-    install_crds,
     is_available,
     restarts,
 )
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-
-@pytest.fixture
-def controller(control_plane: ControlPlane, tmp_path: Path) -> Iterator[None]:
-    """The controller, as a person would start it."""
-    install_crds(control_plane.kubeconfig)
-    command = [sys.executable, "-m", "cafe.processes.controller", f"--kubeconfig={control_plane.kubeconfig}"]
-    with (tmp_path / "controller.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--no-leader-elect"], stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            assert process.wait(SOON.total_seconds()) == 0
-
-
-@pytest.fixture
-def app(control_plane: ControlPlane) -> Iterator[App]:
-    for space in make_space(control_plane.client):
-        yield App(control_plane.client, space.name)
 
 
 def release(app: App, image: str) -> None:
