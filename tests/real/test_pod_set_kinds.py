@@ -84,7 +84,6 @@ def test_ordinals_go_from_the_top_and_come_back_from_mid_release(app: App) -> No
     assert ordinals(app, V2) == top
     low = uids(app, V1)
     app.set_image(V1)
-    app.confirm(app.wait_waiting("WaitingForConfirm", 0))
     app.wait_complete()
     assert low < uids(app, V1)
     assert len(uids(app, V1)) == 10

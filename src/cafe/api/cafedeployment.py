@@ -142,6 +142,9 @@ class Plan(Struct, frozen=True, kw_only=True, rename="camel"):
     grouping: Annotated[
         str, Meta(description="Digest of the grouping the plan was made with; empty for batchSize alone.")
     ] = ""
+    rollback: Annotated[
+        bool, Meta(description="Whether it leads back to an earlier revision, by strategy.rollback.")
+    ] = False
     units: Annotated[list[UnitPlan], Meta(description="The units, in order.")] = field(default_factory=list)
     groups: Annotated[list[GroupPlan], Meta(description="The groups, in order.")] = field(
         default_factory=list
@@ -293,6 +296,11 @@ DECLARATION = KindDeclaration(
             "size(self.strategy.grouping.batches) > 0)",
             message="with Explicit, strategy.grouping.batches must say how many pods are in which group",
             field_path=".spec.strategy.grouping",
+        ),
+        Rule(
+            rule="self.strategy.rollback.grouping.strategy != 'Explicit'",
+            message="strategy.rollback.grouping can't be Explicit: it is known only then what goes back",
+            field_path=".spec.strategy.rollback.grouping",
         ),
         Rule(
             rule="!has(self.topology.unitReplicas) || (has(self.topology.values) && "

@@ -58,6 +58,9 @@ UPDATE_STATE_ANNOTATION = f"{DOMAIN}/inplace-update-state"
 CONFIRM_ANNOTATION = f"{DOMAIN}/upgrade-confirmed"
 """On a CafeDeployment: `false` while a group waits; a person answers `<group>/<planHash>` or `true`."""
 
+FIRST_NUMBER_ANNOTATION = f"{DOMAIN}/first-number"
+"""On revisions: the number that they were made with; one that is used again gets a new one."""
+
 CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause"
 """On a CafeDeployment: why it was changed; copied to its revisions, as kubectl rollout history knows it."""
 

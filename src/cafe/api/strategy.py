@@ -42,12 +42,16 @@ class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
         GroupStrategy,
         Meta(
             description="BatchSize: batchSize pods a group, over all units. EachOne: one pod a group. "
-            "AllOne: all in one. Cell: unit by unit, in the order of topology.values. CellPercentage: "
+            "AllOne: all in one. Cell: unit by unit, in the order of topology.values, each of them in count "
+            "groups of nearly equal size. CellPercentage: "
             "percent of each unit's pods in every group. Count: count groups of nearly equal size, or more, "
             "if maxCapacity asks for it. Explicit: as batches say."
         ),
     ] = GroupStrategy.BATCH_SIZE
-    count: Annotated[int, Meta(ge=1, le=1000, description="Least number of groups, for Count.")] = 1
+    count: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Least number of groups, for Count; groups of each unit, for Cell."),
+    ] = 1
     max_capacity: Annotated[
         int, Meta(ge=0, le=100_000, description="Most pods in a group, for Count; 0 sets no limit.")
     ] = 0
@@ -75,6 +79,25 @@ class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
         ConfirmStrategy,
         Meta(description="With needWaitingForConfirm: after Each group, or only after the First one."),
     ] = ConfirmStrategy.EACH
+
+
+def _by_cell() -> Grouping:
+    return Grouping(strategy=GroupStrategy.CELL, count=3)
+
+
+class RollbackStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the way back to an earlier revision proceeds."""
+
+    grouping: Annotated[
+        Grouping,
+        Meta(
+            description="How the pods that must go back are cut into groups. There is no Beta.",
+            extra_json_schema={"default": {"strategy": "Cell", "count": 3}},
+        ),
+    ] = field(default_factory=_by_cell)
+    need_waiting_for_confirm: Annotated[
+        bool, Meta(description="Stop after every group until a person confirms it.")
+    ] = False
 
 
 class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -116,6 +139,14 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     need_waiting_for_confirm: Annotated[
         bool, Meta(description="Stop after every group until a person confirms it.")
     ] = False
+    rollback: Annotated[
+        RollbackStrategy,
+        Meta(
+            description="How the way back to an earlier revision proceeds: the pods that were touched, in "
+            "groups of their own.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=RollbackStrategy)
     progress_deadline_seconds: Annotated[
         int,
         Meta(

@@ -119,12 +119,14 @@ class Facts:
     """What a plan is made from, beside the application.
 
     Attributes:
-        sets: The application's InPlaceSets.
+        sets: The application's InPlaceSets; native sets are known by their pods.
         pods: Its pods.
+        revisions: Its ControllerRevisions.
     """
 
     sets: Sequence[Document] = ()
     pods: Sequence[Document] = ()
+    revisions: Sequence[Document] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,23 +83,29 @@ class RealPlanner:
 
     def preview(self, now: "CafeDeployment", wanted: "CafeDeployment", facts: "Facts") -> "Preview":
         """Plan *wanted*."""
-        from cafe.api.names import REVISION_LABEL, UNIT_LABEL  # noqa: PLC0415 -- on use
+        from cafe.api.names import POD_REVISION_LABEL, REVISION_LABEL, UNIT_LABEL  # noqa: PLC0415 -- on use
         from cafe.cli.ports import Preview  # noqa: PLC0415 -- on use
         from cafe.placement.domain.spread import spread  # noqa: PLC0415 -- on use
+        from cafe.workloads.adapters.revisions import age_of  # noqa: PLC0415 -- on use
         from cafe.workloads.domain.preview import UnitNow, look_ahead  # noqa: PLC0415 -- on use
 
         counts: dict[str, dict[str, int]] = {}
         for pod in facts.pods:
             labels = pod["metadata"].get("labels") or {}
             mine = counts.setdefault(labels.get(UNIT_LABEL, ""), {})
-            revision = labels.get(REVISION_LABEL, "")
+            revision = labels.get(POD_REVISION_LABEL) or labels.get(REVISION_LABEL, "")
             mine[revision] = mine.get(revision, 0) + 1
-        units: dict[str, UnitNow] = {}
+        # Native sets are as large as they have pods; an InPlaceSet tells what it is asked for.
+        units = {unit: UnitNow(sum(mine.values()), 0, mine) for unit, mine in counts.items()}
         for document in facts.sets:
             unit = (document["metadata"].get("labels") or {}).get(UNIT_LABEL, "")
             ready = int((document.get("status") or {}).get("readyReplicas") or 0)
             units[unit] = UnitNow(int(document["spec"].get("replicas") or 0), ready, counts.get(unit, {}))
-        outlook = look_ahead(now, wanted, units, spread)
+        ages = {
+            (stored["metadata"].get("labels") or {}).get(REVISION_LABEL, ""): age_of(stored)
+            for stored in facts.revisions
+        }
+        outlook = look_ahead(now, wanted, units, spread, ages)
         return Preview(outlook.plan, outlook.recreated_because, outlook.is_refused)
 
 

@@ -222,7 +222,9 @@ class Story:
 
     @property
     def _is_settled(self) -> bool:
-        return self._world.loop.now - self._last_write >= SETTLING
+        """Whether what was under way has come to rest, and everybody has noticed whom they no longer hear."""
+        is_heard = not any(stream.is_silent for stream in self._world.network.streams.values())
+        return is_heard and self._world.loop.now - self._last_write >= SETTLING
 
     def _amiss(self) -> list[tuple[str, str]]:
         found = ((promise.name, promise.test(self._world, self._manager.wishes)) for promise in LIVENESS)

@@ -96,6 +96,15 @@ def test_what_admission_lets_through_the_code_can_count(value: int | str) -> Non
             count_of(value, 10)
 
 
+def defaulted(schema: dict[str, Any], otherwise: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return the default of a field, with those of its own fields filled in, as the API server does."""
+    found = schema.get("default", otherwise)
+    if not isinstance(found, dict) or not schema.get("properties"):
+        return found
+    filled = {k: defaulted(s, None) for k, s in schema["properties"].items() if "default" in s}
+    return filled | found
+
+
 @pytest.mark.parametrize("kind", [CafeDeployment, InPlaceSet])
 def test_the_least_object_is_read_with_the_defaults_of_the_crd(
     kind: type[CafeDeployment | InPlaceSet],
@@ -104,9 +113,8 @@ def test_the_least_object_is_read_with_the_defaults_of_the_crd(
     read = msgspec.convert(least, kind)
     (declaration,) = (d for d in DECLARATIONS if d.type is kind)
     strategy = schema_of(declaration)["properties"]["spec"]["properties"]["strategy"]["properties"]
-    written = msgspec.to_builtins(read.spec.strategy)
-    for name, field in strategy.items():
-        assert field.get("default", written[name]) == written[name], name
+    filled = {name: defaulted(field, None) for name, field in strategy.items() if "default" in field}
+    assert msgspec.convert(filled, type(read.spec.strategy)) == read.spec.strategy
     assert msgspec.convert(msgspec.to_builtins(read), kind) == read
 
 

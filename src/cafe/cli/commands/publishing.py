@@ -13,11 +13,11 @@ from cafe.cli.guarding import change as write_change
 from cafe.cli.guarding import same_spec
 from cafe.cli.lazy import Command, Option
 from cafe.cli.output import output_option, write_one
-from cafe.cli.ports import Cluster, Difference, Document, Facts
-from cafe.cli.resources import APP_SERVICES, APPS, SETS
+from cafe.cli.ports import Cluster, Difference, Document
+from cafe.cli.resources import APP_SERVICES, APPS
 from cafe.cli.session import Session
 from cafe.cli.views.differences import draw_differences
-from cafe.cli.views.picture import app_of, load_pods
+from cafe.cli.views.picture import app_of, load_facts
 from cafe.cli.views.planview import draw_preview
 from cafe.cli.views.shelf import Shelf, load_shelf
 
@@ -169,12 +169,7 @@ async def _show(
         return changes
     now = app_of(found[0])
     wanted = app_of({**found[0], "spec": librarian.application(shelf.service, revision)["spec"]})
-    owned = [
-        s
-        for s in await cluster.list(SETS, meta.namespace)
-        if any(o.get("uid") == now.metadata.uid for o in s["metadata"].get("ownerReferences") or [])
-    ]
-    facts = Facts(sets=owned, pods=await load_pods(cluster, now))
+    facts = await load_facts(cluster, now)
     for line in draw_preview(now, wanted, session.wiring.planner.preview(now, wanted, facts), terminal):
         console.print(line)
     return changes

@@ -17,11 +17,10 @@ from cafe.cli.guarding import same_spec
 from cafe.cli.lazy import Command, Option
 from cafe.cli.manifests import read_manifest
 from cafe.cli.output import output_option, structured, write_one
-from cafe.cli.ports import Cluster, Document, Facts, Preview
-from cafe.cli.resources import SETS
+from cafe.cli.ports import Cluster, Document, Preview
 from cafe.cli.session import Session
 from cafe.cli.views.appview import draw_app
-from cafe.cli.views.picture import app_of, load_app, load_pods, load_revisions, surround
+from cafe.cli.views.picture import app_of, load_app, load_facts, load_revisions, surround
 from cafe.cli.views.planview import draw_preview
 from cafe.cli.views.shelf import service_of
 
@@ -132,13 +131,7 @@ async def intend(session: Session, cluster: Cluster, asked: dict[str, Any]) -> I
     app, document = await load_app(cluster, session.key(cluster, asked["name"]))
     change = await _change(cluster, app, asked)
     wanted = app_of(edited(document, change))
-    meta = app.metadata
-    owned = [
-        s
-        for s in await cluster.list(SETS, meta.namespace)
-        if any(o.get("uid") == meta.uid for o in s["metadata"].get("ownerReferences") or [])
-    ]
-    facts = Facts(sets=owned, pods=await load_pods(cluster, app))
+    facts = await load_facts(cluster, app)
     return Intent(document, change, app, wanted, session.wiring.planner.preview(app, wanted, facts))
 
 

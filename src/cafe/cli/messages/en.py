@@ -203,6 +203,8 @@ MESSAGES = {
     "preview.image": "  {container}: {old} -> {new}",
     "preview.in_place": "  Pods stay where they are: the change is made in place.",
     "preview.recreate": "  Pods are replaced, because these can't be changed in place: {paths}",
+    "preview.native": "  Pods are replaced, as a {kind} does.",
+    "preview.rollback": "  It leads back to an earlier revision: by strategy.rollback, without Beta.",
     "preview.impossible": "  Refused: can't be made in place, and the policy is InPlaceOnly: {paths}",
     "preview.confirm": "  After each group it waits for a confirmation.",
     "preview.advance": "  Group follows group without a confirmation.",

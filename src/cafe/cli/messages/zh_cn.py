@@ -194,6 +194,8 @@ MESSAGES = {
     "preview.image": "  {container}: {old} -> {new}",
     "preview.in_place": "  Pod 留在原处：改动原地完成。",
     "preview.recreate": "  Pod 会被替换，因为以下内容无法原地修改：{paths}",
+    "preview.native": "  Pod 会被替换，如同 {kind} 一贯所为。",
+    "preview.rollback": "  这是回到较早的版本：按 strategy.rollback 进行，没有 Beta 组。",
     "preview.impossible": "  拒绝：无法原地完成，而策略是 InPlaceOnly：{paths}",
     "preview.confirm": "  每组之后等待确认。",
     "preview.advance": "  各组依次进行，无需确认。",

@@ -10,8 +10,8 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import APP_LABEL, CHANGE_CAUSE_ANNOTATION, UNIT_LABEL
 from cafe.cli.errors import Exit, Problem
-from cafe.cli.ports import Cluster, Document
-from cafe.cli.resources import APPS, EVENTS, PODS, REVISIONS
+from cafe.cli.ports import Cluster, Document, Facts
+from cafe.cli.resources import APPS, EVENTS, PODS, REVISIONS, SETS
 from cafe.kernel import ObjectKey
 
 HARMLESS = {"", "ContainerCreating", "PodInitializing"}
@@ -134,13 +134,16 @@ async def load_app(cluster: Cluster, key: ObjectKey) -> tuple[CafeDeployment, Do
 
 async def load_revisions(cluster: Cluster, app: CafeDeployment) -> list[Revision]:
     """Return the stored templates of *app*, oldest first."""
-    meta = app.metadata
-    found = [
-        _revision(document, meta.name)
-        for document in await cluster.list(REVISIONS, meta.namespace)
-        if any(o.get("uid") == meta.uid for o in document["metadata"].get("ownerReferences") or [])
-    ]
+    found = [_revision(document, app.metadata.name) for document in await _stored_revisions(cluster, app)]
     return sorted(found, key=lambda r: r.number)
+
+
+async def _stored_revisions(cluster: Cluster, app: CafeDeployment) -> list[Document]:
+    return [
+        document
+        for document in await cluster.list(REVISIONS, app.metadata.namespace)
+        if any(o.get("uid") == app.metadata.uid for o in document["metadata"].get("ownerReferences") or [])
+    ]
 
 
 def _revision(document: Document, owner: str) -> Revision:
@@ -160,6 +163,18 @@ def _revision(document: Document, owner: str) -> Revision:
 async def load_pods(cluster: Cluster, app: CafeDeployment) -> Sequence[Document]:
     """Return the pods of *app*, of all units."""
     return await cluster.list(PODS, app.metadata.namespace, labels=f"{APP_LABEL}={app.metadata.name}")
+
+
+async def load_facts(cluster: Cluster, app: CafeDeployment) -> Facts:
+    """Return what a plan for *app* is made from."""
+    meta = app.metadata
+    owned = [
+        s
+        for s in await cluster.list(SETS, meta.namespace)
+        if any(o.get("uid") == meta.uid for o in s["metadata"].get("ownerReferences") or [])
+    ]
+    stored = await _stored_revisions(cluster, app)
+    return Facts(sets=owned, pods=await load_pods(cluster, app), revisions=stored)
 
 
 async def load_events(cluster: Cluster, app: CafeDeployment) -> list[Document]:

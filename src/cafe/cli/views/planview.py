@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.cafedeployment import CafeDeployment, PodSetType
 from cafe.cli.ports import Preview
 from cafe.cli.terminal import Terminal
 from cafe.cli.views.drawing import draw_matrix, pen_of, spell_matrix
@@ -25,16 +25,12 @@ def draw_preview(
             for container, was, will in zip(containers, old, new, strict=False)
             if was != will
         ]
-    if preview.is_refused:
-        paths = ", ".join(preview.recreated_because)
-        lines.append(Text(words("preview.impossible", paths=paths), "bold red"))
-    elif preview.recreated_because:
-        paths = ", ".join(preview.recreated_because)
-        lines.append(Text(words("preview.recreate", paths=paths), "bold yellow"))
-    else:
-        lines.append(Text(words("preview.in_place")))
+    lines += _way(wanted, preview, terminal)
     strategy = wanted.spec.strategy
-    advance = "preview.confirm" if strategy.need_waiting_for_confirm else "preview.advance"
+    if preview.plan.rollback:
+        lines.append(Text(words("preview.rollback")))
+    asks = strategy.rollback if preview.plan.rollback else strategy
+    advance = "preview.confirm" if asks.need_waiting_for_confirm else "preview.advance"
     lines.append(Text(words(advance)))
     lines.append(Text(words("preview.budget", budget=strategy.max_unavailable)))
     if strategy.pause:
@@ -46,3 +42,16 @@ def draw_preview(
     if terminal.is_accessible:
         return [*lines, *spell_matrix(matrix, pen)]
     return [*lines, *draw_matrix(matrix, pen, wanted.spec.topology.unit_type.value)]
+
+
+def _way(wanted: CafeDeployment, preview: Preview, terminal: Terminal) -> list[Text]:
+    """Say how the pods get there."""
+    words, paths = terminal.words, ", ".join(preview.recreated_because)
+    kind = wanted.spec.pod_set_type
+    if preview.is_refused:
+        return [Text(words("preview.impossible", paths=paths), "bold red")]
+    if kind is not PodSetType.IN_PLACE_SET:
+        return [Text(words("preview.native", kind=kind.value))] if paths else []
+    if paths:
+        return [Text(words("preview.recreate", paths=paths), "bold yellow")]
+    return [Text(words("preview.in_place"))]

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION, REVISION_LABEL
+from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION, FIRST_NUMBER_ANNOTATION, REVISION_LABEL
 from cafe.api.shapes import Metadata
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
@@ -87,7 +87,10 @@ class Revisions:
                 "name": wanted.name,
                 "namespace": owner.namespace,
                 "labels": {REVISION_LABEL: wanted.hash},
-                "annotations": {CHANGE_CAUSE_ANNOTATION: cause} if cause else {},
+                "annotations": {
+                    FIRST_NUMBER_ANNOTATION: str(wanted.number),
+                    **({CHANGE_CAUSE_ANNOTATION: cause} if cause else {}),
+                },
                 "ownerReferences": [
                     {
                         "apiVersion": API_VERSION,
@@ -134,7 +137,19 @@ def fact_of(stored: ControllerRevision) -> RevisionFact:
         template=template_of(stored),
         uid=meta.uid,
         cause=meta.annotations.get(CHANGE_CAUSE_ANNOTATION, ""),
+        age=_number(meta.annotations.get(FIRST_NUMBER_ANNOTATION)) or stored.revision,
     )
+
+
+def age_of(stored: Mapping[str, Any]) -> int:
+    """Return the number that a revision, given whole, was made with."""
+    annotations = stored["metadata"].get("annotations") or {}
+    return _number(annotations.get(FIRST_NUMBER_ANNOTATION)) or int(stored.get("revision") or 0)
+
+
+def _number(text: str | None) -> int:
+    """Read a number; what is none counts as 0."""
+    return int(text) if text and text.isdecimal() else 0
 
 
 def template_of(stored: ControllerRevision) -> Mapping[str, Any]:

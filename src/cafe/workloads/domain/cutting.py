@@ -72,10 +72,10 @@ def _all_one(order: Sequence[str], left: Left, _: Rules) -> Iterator[Taken]:
     yield {name: left[name] for name in order if left.get(name)}
 
 
-def _by_unit(order: Sequence[str], left: Left, _: Rules) -> Iterator[Taken]:
+def _by_unit(order: Sequence[str], left: Left, rules: Rules) -> Iterator[Taken]:
     for name in order:
-        if left.get(name):
-            yield {name: left[name]}
+        for size in _sizes(left.get(name, 0), rules.grouping.count):
+            yield {name: size}
 
 
 def _by_percentage(order: Sequence[str], left: Left, rules: Rules) -> Iterator[Taken]:
@@ -90,12 +90,16 @@ def _by_percentage(order: Sequence[str], left: Left, rules: Rules) -> Iterator[T
 def _by_count(order: Sequence[str], left: Left, rules: Rules) -> Iterator[Taken]:
     total, most = sum(left.values()), rules.grouping.max_capacity
     groups = max(1, rules.grouping.count - rules.begun, -(-total // most) if most else 0)
+    return level(order, left, _sizes(total, groups))
+
+
+def _sizes(total: int, groups: int) -> list[int]:
+    """Part *total* into so many nearly equal groups, or fewer; what goes wrong shall go wrong for few."""
     groups = min(groups, total)
     if not groups:
-        return iter(())
+        return []
     small, more = divmod(total, groups)
-    # The smaller ones first: what goes wrong shall go wrong for few.
-    return level(order, left, [small] * (groups - more) + [small + 1] * more)
+    return [small] * (groups - more) + [small + 1] * more
 
 
 def _explicit(order: Sequence[str], left: Left, rules: Rules) -> Iterator[Taken]:

@@ -147,6 +147,7 @@ class RevisionFact:
     Attributes:
         number: Rises with each release; an old revision that is used again gets a new number.
         template: The pod template as it was.
+        age: The number that it was made with; the lower, the older.
     """
 
     name: str
@@ -155,3 +156,4 @@ class RevisionFact:
     template: Mapping[str, Any]
     uid: str = ""
     cause: str = ""
+    age: int = 0

@@ -139,6 +139,7 @@ def _hash(plan: Plan) -> str:
     told = msgspec.to_builtins(plan)
     if not plan.grouping:
         del told["grouping"]
+    del told["rollback"]
     return digest_of(told)
 
 
@@ -146,6 +147,18 @@ def digest_of_grouping(grouping: Grouping) -> str:
     """Return the digest of what cuts a plan; empty for batchSize alone. Whom to ask when cuts nothing."""
     cuts = msgspec.structs.replace(grouping, breakpoints=[], confirm=ConfirmStrategy.EACH)
     return "" if cuts == Grouping() else digest_of(msgspec.to_builtins(cuts))
+
+
+def on_way_back(strategy: CafeDeploymentStrategy, *, is_rollback: bool) -> CafeDeploymentStrategy:
+    """Return the strategy that cuts a plan and asks for confirmations; on the way back it is another."""
+    if not is_rollback:
+        return strategy
+    return msgspec.structs.replace(
+        strategy,
+        upgrade_type=UpgradeType.BATCH,
+        grouping=strategy.rollback.grouping,
+        need_waiting_for_confirm=strategy.rollback.need_waiting_for_confirm,
+    )
 
 
 def asks_before(strategy: CafeDeploymentStrategy, plan: Plan, following: int) -> bool:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, Plan, UnitType
+from cafe.api.cafedeployment import CafeDeployment, Plan, PodSetType, UnitType
 from cafe.api.inplaceset import PodUpgradePolicy
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.children import render_child
-from cafe.workloads.domain.groups import UnitGoal, UnitSize, make_plan
-from cafe.workloads.domain.revisions import hash_of
+from cafe.workloads.domain.groups import UnitGoal, UnitSize, make_plan, on_way_back
+from cafe.workloads.domain.revisions import hash_of, is_older
 from cafe.workloads.domain.templates import Recreate, change_between
 
 
@@ -39,7 +39,11 @@ class Outlook:
 
 
 def look_ahead(
-    now: CafeDeployment, wanted: CafeDeployment, units: Mapping[str, UnitNow], spread: Spread
+    now: CafeDeployment,
+    wanted: CafeDeployment,
+    units: Mapping[str, UnitNow],
+    spread: Spread,
+    ages: Mapping[str, int] | None = None,
 ) -> Outlook:
     """Return what happens if *now* is replaced by *wanted*.
 
@@ -48,6 +52,7 @@ def look_ahead(
         wanted: As it would be stored.
         units: Present pods; units without a set may be missing.
         spread: The rule of placement.
+        ages: Of each stored revision, by hash, the number that it was made with.
 
     Raises:
         cafe.kernel.Refusal: The controller would refuse it.
@@ -55,15 +60,20 @@ def look_ahead(
     topology = wanted.spec.topology
     names = [""] if topology.unit_type is UnitType.NONE else topology.values
     quotas = spread(wanted.spec.replicas, names, topology.unit_replicas, _ties(now, units))
-    strategy = wanted.spec.strategy
-    sizes = [_size(wanted, name, quotas[name], units.get(name, UnitNow())) for name in names]
     revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
+    plan = now.status.plan
+    is_rollback = plan is not None and is_older(revision, plan.revision, ages or {})
+    strategy = on_way_back(wanted.spec.strategy, is_rollback=is_rollback)
+    sizes = [_size(wanted, name, quotas[name], units.get(name, UnitNow())) for name in names]
     way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
     paths = way.paths if isinstance(way, Recreate) else ()
-    if not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):
+    if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
+        paths = () if _is_same(now, wanted) else ("spec.podSetType",)
+    elif not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):
         paths = ("strategy.podUpgradePolicy",)
+    made = make_plan(revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping)
     return Outlook(
-        plan=make_plan(revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping),
+        plan=msgspec.structs.replace(made, rollback=is_rollback),
         recreated_because=paths,
         is_refused=bool(paths) and strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
     )
@@ -83,6 +93,9 @@ def _ties(now: CafeDeployment, units: Mapping[str, UnitNow]) -> dict[str, int]:
 
 def _size(wanted: CafeDeployment, name: str, quota: int, unit: UnitNow) -> UnitSize:
     """Count the pods that run the wanted template already: on the way back to an old revision most do."""
+    if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
+        revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
+        return UnitSize(name, quota, (unit.by_revision or {}).get(revision, 0), unit.replicas)
     child = render_child(wanted, name, UnitGoal(replicas=0, partition=0))
     revision = hash_of(msgspec.to_builtins(child.template), 0)
     return UnitSize(name, quota, (unit.by_revision or {}).get(revision, 0), unit.replicas)

@@ -6,7 +6,7 @@ writes therefore goes on where it was, with the same plan.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,12 +24,14 @@ from cafe.workloads.domain.groups import (
     group_name,
     is_followed,
     make_plan,
+    on_way_back,
     recut,
 )
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
 from cafe.workloads.domain.podsets.kinds import KINDS, SetAction
 from cafe.workloads.domain.progress import EXCEEDED, time_left
 from cafe.workloads.domain.releasestatus import Course, release_status
+from cafe.workloads.domain.revisions import is_older
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class ReleaseView:
         units: The wanted units, in the user's order, whether their sets exist or not.
         retired: Sets of units that are no longer wanted.
         now: For the progress deadline; None leaves it aside.
+        ages: Of each stored revision, by hash, the number that it was made with.
     """
 
     app: CafeDeployment
@@ -50,6 +53,11 @@ class ReleaseView:
     units: Sequence[UnitFact]
     retired: Sequence[UnitFact] = ()
     now: datetime | None = None
+    ages: Mapping[str, int] = field(default_factory=dict)
+
+    def is_older(self, left: str) -> bool:
+        """Whether the release leads from *left* back to a revision that was made before it."""
+        return is_older(self.revision, left, self.ages)
 
     @property
     def revision(self) -> str:
@@ -82,7 +90,7 @@ def decide_release(view: ReleaseView) -> Decision:
         return _refuse(view, view.quotas, said)
     spec, stored = view.app.spec, view.app.status
     plan = stored.plan
-    strategy = spec.strategy
+    strategy = on_way_back(spec.strategy, is_rollback=plan is not None and plan.rollback)
     followed = is_followed(
         plan,
         view.revision,
@@ -198,7 +206,7 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
     edit of batchSize, or an autoscaler, would open the next group unconfirmed or step over a sick one. Going
     back or scaling out a whole release may not wait for pods that are sick for reasons of their own.
     """
-    strategy, stored = view.app.spec.strategy, view.app.status
+    stored = view.app.status
     old = stored.plan
     if (
         old is not None
@@ -208,6 +216,7 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
             or stored.current_revision != view.revision
         )
     ):
+        strategy = on_way_back(view.app.spec.strategy, is_rollback=old.rollback)
         plan = recut(
             old,
             stored.current_group,
@@ -216,9 +225,13 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
             strategy.batch_size,
             strategy.grouping,
         )
+        plan = msgspec.structs.replace(plan, rollback=old.rollback)
         course = Course(plan=plan, current=stored.current_group, confirmed=stored.confirmed_group)
     else:
+        is_rollback = old is not None and view.is_older(old.revision)
+        strategy = on_way_back(view.app.spec.strategy, is_rollback=is_rollback)
         plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping)
+        plan = msgspec.structs.replace(plan, rollback=is_rollback)
         course = Course(plan=plan)
     return msgspec.structs.replace(course, units=_unit_facts(view, plan), is_paused=strategy.pause)
 
@@ -272,7 +285,7 @@ def _course(view: ReleaseView, plan: Plan) -> Course:
         course.is_current_done
         and course.current is not None
         and following is not None
-        and asks_before(view.app.spec.strategy, plan, following)
+        and asks_before(on_way_back(view.app.spec.strategy, is_rollback=plan.rollback), plan, following)
         and (course.confirmed is None or course.confirmed < course.current)
     )
     return msgspec.structs.replace(course, waiting_group=course.current if waits else None)

@@ -58,6 +58,17 @@ def hash_of(template: Mapping[str, Any], collisions: int) -> str:
     return str(digest_of(content))[:HASH_LENGTH]
 
 
+def is_older(target: str, left: str, ages: Mapping[str, int]) -> bool:
+    """Whether the way from revision *left* to *target* leads back.
+
+    Args:
+        target: Hash of the revision to be released.
+        left: Hash of the one that was released, or was to be, before.
+        ages: Of each stored revision, by hash, the number that it was made with.
+    """
+    return target in ages and ages[target] < ages.get(left, 0)
+
+
 def current_revision(
     status_hash: str, update: str, known: Sequence[RevisionFact], in_use: Mapping[str, int]
 ) -> str:

@@ -87,6 +87,7 @@ class CafeDeploymentReconciler:
             units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
             retired=[fact for fact in view.sets if fact.unit not in wanted],
             now=view.now,
+            ages={r.hash: r.age for r in (*view.revisions, revision)},
         )
 
     def _quotas(

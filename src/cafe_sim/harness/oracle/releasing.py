@@ -15,6 +15,26 @@ def _plan_of(app: Json | None) -> Json:
     return _status(app).get("plan") or {}
 
 
+def _asks(app: Json) -> bool:
+    """Whether the plan that is followed asks before each group; on the way back it has a say of its own."""
+    strategy = app["spec"]["strategy"]
+    asking = strategy.get("rollback") or {} if _plan_of(app).get("rollback") else strategy
+    return bool(asking.get("needWaitingForConfirm", False))
+
+
+def only_the_way_back_does_without(truth: Truth, change: Change) -> str | None:
+    """A plan without Beta and confirmations leads to a revision that was released before the one left."""
+    old, new = _plan_of(change.old), _plan_of(change.new)
+    if not change.is_ours or not new.get("rollback") or old.get("hash") == new["hash"]:
+        return None
+    if old.get("revision") == new["revision"]:
+        return None if old.get("rollback") else f"plan {new['hash']} became a way back by itself"
+    left = truth.revisions.get(old.get("revision", ""))
+    if left is not None and truth.revisions.get(new["revision"], left) < left:
+        return None
+    return f"plan {new['hash']} leads from {old.get('revision')} forward to {new['revision']}"
+
+
 def groups_open_by_confirmation(truth: Truth, change: Change) -> str | None:
     """The next group opens only after somebody confirmed the one before, of this plan."""
     old, new = _status(change.old), _status(change.new)
@@ -23,7 +43,7 @@ def groups_open_by_confirmation(truth: Truth, change: Change) -> str | None:
         return None
     if _plan_of(change.old).get("hash") != _plan_of(change.new).get("hash"):
         return None
-    needed = change.new["spec"]["strategy"].get("needWaitingForConfirm", False)
+    needed = _asks(change.new)
     if not needed or f"{before}/{_plan_of(change.new)['hash']}" in truth.confirmed:
         return None
     return f"group {now} was opened, but nobody confirmed group {before} of {_plan_of(change.new)['hash']}"
@@ -33,7 +53,7 @@ def nothing_opens_by_planning_anew(truth: Truth, change: Change) -> str | None:
     """Whatever becomes of the plan in mid-release, no pod is opened without a further confirmation."""
     new = _status(change.new)
     revision, opened = _plan_of(change.new).get("revision"), opened_by(new)
-    needed = change.new["spec"]["strategy"].get("needWaitingForConfirm", False)
+    needed = _asks(change.new)
     most = truth.opened
     if not change.is_ours or not needed or most is None or most.revision != revision or opened <= most.pods:
         return None
@@ -149,6 +169,13 @@ RELEASING: tuple[Invariant, ...] = (
         "architecture.md: Confirm",
         APPS,
         groups_open_by_confirmation,
+    ),
+    Invariant(
+        "only the way back does without",
+        "Only a plan that leads to an earlier revision goes by strategy.rollback, without Beta.",
+        "domain.md §4.3: rollback is another grouped run",
+        APPS,
+        only_the_way_back_does_without,
     ),
     Invariant(
         "nothing opens by planning anew",

@@ -194,6 +194,7 @@ class Truth:
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
         confirmations: How often people wrote one.
         opened: How far the release was opened; None if it is whole.
+        revisions: Of the application, which was the how-manieth to be released, by hash.
         lease: Seconds for which the controllers' lease holds.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
@@ -212,6 +213,7 @@ class Truth:
         self.confirmed: set[str] = set()
         self.confirmations = 0
         self.opened: Opened | None = None
+        self.revisions: dict[str, int] = {}
         self._gone: deque[tuple[float, PodTruth]] = deque()
 
     def take_in(self, change: Change) -> None:
@@ -247,6 +249,8 @@ class Truth:
                 self.confirmed.add(said)
                 self.confirmations += 1
         status = change.new.get("status") or {}
+        if status.get("updateRevision"):
+            self.revisions.setdefault(status["updateRevision"], len(self.revisions))
         revision, pods = (status.get("plan") or {}).get("revision", ""), opened_by(status)
         if change.is_gone or revision in {"", status.get("currentRevision")}:
             self.opened = None  # It was whole once: what is opened later is a scale-out of its own.
