@@ -221,19 +221,18 @@ async def test_a_pod_that_is_marked_is_replaced_within_the_budget(kind: str) -> 
 
 
 @in_virtual_time
-async def test_of_a_replica_set_the_marked_pod_goes_though_it_serves() -> None:
+async def test_of_a_shrinking_replica_set_the_marked_pod_goes_and_no_other() -> None:
     async with a_world() as world:
-        await released(world, app_of("ReplicaSet", 6))
-        doomed = min(p["metadata"]["name"] for p in live(world))
-        world.edit(APPS, "web", strategy={"pause": True})
+        await released(world, app_of("ReplicaSet", 8))
+        before = {p["metadata"]["uid"]: p["metadata"]["name"] for p in live(world)}
+        doomed = world.pod(min(before.values()))
+        cell = doomed["metadata"]["labels"][UNIT_LABEL]
+        labels = {SPECIFIED_DELETE_LABEL: "x"}
+        world.patch(PODS, doomed["metadata"]["name"], {"metadata": {"labels": labels}})
+        world.edit(APPS, "web", replicas=7, topology={"unitReplicas": {cell: 3}})
+        await world.run(lambda: world.is_complete("web") and len(live(world)) == 7)
         await world.rest()
-        world.patch(
-            PODS, doomed, {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-5"}}}
-        )
-        cell = world.pod(doomed)["metadata"]["labels"][UNIT_LABEL]
-        world.edit(APPS, "web", replicas=5, strategy={"pause": False}, topology={"unitReplicas": {cell: 2}})
-        await world.run(lambda: world.is_complete("web") and len(live(world)) == 5)
-        assert doomed not in names(world, "web:1")
+        assert {p["metadata"]["uid"] for p in live(world)} == set(before) - {doomed["metadata"]["uid"]}
 
 
 @in_virtual_time

@@ -61,6 +61,9 @@ CONFIRM_ANNOTATION = f"{DOMAIN}/upgrade-confirmed"
 FIRST_NUMBER_ANNOTATION = f"{DOMAIN}/first-number"
 """On revisions: the number that they were made with; one that is used again gets a new one."""
 
+ADOPT_ANNOTATION = f"{DOMAIN}/adopt"
+"""On a CafeDeployment without sets: `Deployment/<name>`, whose running pods become its own."""
+
 CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause"
 """On a CafeDeployment: why it was changed; copied to its revisions, as kubectl rollout history knows it."""
 

@@ -205,6 +205,7 @@ class ImportOptions:
         unit_type: `Cell`, `Zone` or `None`, with *units* their names.
         replicas: Pods per Deployment's name, where it differs from the manifest.
         strategy: Fields of the CafeDeployment's strategy that override what is derived.
+        adopted: By the Deployment's name, how many of its running pods are to be taken over in each unit.
     """
 
     namespace: str = ""
@@ -212,6 +213,7 @@ class ImportOptions:
     units: tuple[str, ...] = ()
     replicas: Mapping[str, int] = field(default_factory=dict)
     strategy: Mapping[str, Any] = field(default_factory=dict)
+    adopted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Remark(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -11,6 +11,7 @@ PODS = Resource("v1", "pods", "Pod")
 NODES = Resource("v1", "nodes", "Node", is_namespaced=False)
 EVENTS = Resource("v1", "events", "Event")
 REVISIONS = Resource("apps/v1", "controllerrevisions", "ControllerRevision")
+AUTOSCALERS = Resource("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
 CRDS = Resource(

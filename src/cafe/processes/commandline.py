@@ -149,7 +149,14 @@ class RealImporter:
         from cafe.workloads.domain.importing import Source, Wish, convert  # noqa: PLC0415 -- on use
 
         sources = [Source(d.source, d.number, d.line, d.body) for d in documents]
-        wish = Wish(options.namespace, options.unit_type, options.units, options.replicas, options.strategy)
+        wish = Wish(
+            options.namespace,
+            options.unit_type,
+            options.units,
+            options.replicas,
+            options.strategy,
+            options.adopted,
+        )
         return [
             Imported(
                 kind=found.source.body["kind"],

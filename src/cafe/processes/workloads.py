@@ -24,6 +24,7 @@ from cafe.kube.queue import WorkQueue
 from cafe.kube.runtime import collector_held
 from cafe.observe.metrics import CacheMetrics, ControllerMetrics
 from cafe.placement.domain.spread import spread
+from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import Watched
@@ -90,8 +91,11 @@ class WorkloadControllers:
         clock, watched = self._around.clock, Watched(self.caches)
         sets = KubeSets(client, watched, clock, self._teller)
         apps = KubeApps(client, watched, clock, self._teller)
+        adoptions = KubeAdoptions(client, watched)
         set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
-        app_controller = self._controller("cafedeployment", CafeDeploymentReconciler(apps, spread).reconcile)
+        app_controller = self._controller(
+            "cafedeployment", CafeDeploymentReconciler(apps, spread, adoptions).reconcile
+        )
         watched.wake_sets(set_controller.queue.add)
         watched.wake_apps(app_controller.queue.add)
         return set_controller, app_controller

@@ -1,13 +1,14 @@
 """What workloads need from the world; the adapters make it real, tests lend a small one."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.kernel import Note, ObjectKey
+from cafe.workloads.domain.adopting import AdoptionAction, AdoptionView
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.podsets.facts import UnitFact
 from cafe.workloads.domain.podsets.kinds import SetAction
@@ -104,6 +105,7 @@ class AppView:
         sets: One per unit that has a set.
         known_units: Units that some node of the cluster belongs to.
         now: When this was seen.
+        adopted: Per unit, pods of nobody that were labelled as the application's.
     """
 
     app: CafeDeployment
@@ -111,6 +113,7 @@ class AppView:
     sets: Sequence[UnitFact]
     known_units: frozenset[str]
     now: datetime | None = None
+    adopted: Mapping[str, int] = field(default_factory=dict)
 
 
 class AppStore(Protocol):
@@ -145,3 +148,13 @@ class AppStore(Protocol):
 
     async def tell(self, app: CafeDeployment, note: Note) -> None:
         """Record an Event; equal ones are counted, not repeated."""
+
+
+class AdoptionStore(Protocol):
+    """What a Deployment leaves behind; guards and errors as for `SetStore`."""
+
+    async def view(self, app: CafeDeployment, source: str) -> AdoptionView:
+        """Return what is there of the Deployment *source*, read afresh."""
+
+    async def act(self, app: CafeDeployment, action: AdoptionAction) -> None:
+        """Make the one write of *action*."""

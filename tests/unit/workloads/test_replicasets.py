@@ -1,12 +1,27 @@
 """How many pods each ReplicaSet of a unit has next."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cafe.api.cafedeployment import CafeDeployment
+from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.dwell import Dwell
+from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
-from cafe.workloads.domain.podsets.natives import Limits
-from cafe.workloads.domain.podsets.replicasets import Count, decide_replicas
+from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFact
+from cafe.workloads.domain.podsets.natives import (
+    DOOMED,
+    ChangeNative,
+    Limits,
+    PricePod,
+    digest_of_template,
+    template_of,
+)
+from cafe.workloads.domain.podsets.replicasets import Count, decide_replicas, follow
+from tests.unit.workloads.releaseworld import application
 
 NEW, OLD, OLDER = "new", "old", "older"
 
@@ -30,6 +45,9 @@ def decide(
         pytest.param((10, 4), (1, 0), [(9, 9)], (1, 0), [1, 9], id="a sick new pod uses the budget up"),
         pytest.param((10, 4), (1, 1), [(9, 9)], (2, 0), [1, 7], id="as many as may be missing"),
         pytest.param((10, 4), (1, 1), [(9, 6)], (2, 0), [1, 7], id="sick old pods go first, and free"),
+        pytest.param(
+            (10, 10), (1, 0), [(9, 5)], (2, 0), [1, 8], id="sick old pods make little room for sick new"
+        ),
         pytest.param((10, 10), (0, 0), [(10, 10)], (0, 2), [2, 10], id="surge comes first"),
         pytest.param((10, 10), (2, 2), [(10, 10)], (0, 2), [2, 8], id="then old pods go"),
         pytest.param((10, 10), (2, 1), [(10, 10)], (0, 2), [2, 9], id="one for each that serves"),
@@ -105,3 +123,46 @@ def test_a_bad_image_takes_no_more_than_the_budget(
         serving = [0, *(min(s, a) for s, a in zip(serving[1:], asked[1:], strict=True))]
     assert sum(serving) >= goal.replicas - limits.unavailable
     assert asked[0] <= limits.unavailable + limits.surge
+
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def a_pod(name: str, cost: int = 0, *, is_ready: bool = True) -> PodFact:
+    since = NOW - timedelta(hours=1) if is_ready else None
+    return PodFact(name, f"uid-{name}", "1", "r1", node=name, ready_since=since, deletion_cost=cost)
+
+
+def unit_of(app: CafeDeployment, pods: list[PodFact], goal: UnitGoal) -> UnitFact:
+    """Return a unit whose one ReplicaSet has these pods, with its goal on record."""
+    rendered = digest_of_template(template_of(app, "a", "r1"))
+    crowd = Crowd.of(pods, Dwell(NOW, timedelta()))
+    held = (ReplicaSetFact("shop-a-r1", "r1", len(pods), crowd, rendered),)
+    return UnitFact("a", "r1", goal, held)
+
+
+def test_pods_are_known_to_go_before_their_set_shrinks() -> None:
+    app, goal = application(2, units="a"), UnitGoal(2, 2)
+    pods = [a_pod("a"), a_pod("b"), a_pod("c")]
+    (first,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    assert isinstance(first, PricePod)
+    assert first.cost == DOOMED
+    priced = [a_pod(p.name, DOOMED if p.name == first.pod.name else 0) for p in pods]
+    (second,) = follow(app, unit_of(app, priced, goal), goal, Release("r1"))
+    assert second == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})
+    left = [p for p in priced if p.deletion_cost != DOOMED]
+    assert follow(app, unit_of(app, left, goal), goal, Release("r1")) == []
+
+
+def test_a_price_is_taken_back_when_nobody_is_to_go_any_more() -> None:
+    app, goal = application(3, units="a"), UnitGoal(3, 3)
+    pods = [a_pod("a", DOOMED), a_pod("b"), a_pod("c")]
+    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    assert action == PricePod(pods[0], None)
+
+
+def test_what_is_not_ready_goes_first_by_itself() -> None:
+    app, goal = application(2, units="a"), UnitGoal(2, 2)
+    pods = [a_pod("a"), a_pod("b"), a_pod("c", is_ready=False)]
+    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    assert action == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})

@@ -34,6 +34,7 @@ def places(text: str, partition: int) -> list[Place]:
         pytest.param("Ooooo", 5, 5, 1, 4, id="a sick low ordinal holds nobody up"),
         pytest.param("OoooN", 4, 5, 2, 4, id="but then only one at a time"),
         pytest.param("oooOO", 5, 1, 1, 4, id="a sick pod costs nothing, but counts"),
+        pytest.param("ooOON", 4, 5, 1, 4, id="sick old pods wait behind a sick new one"),
         pytest.param("nnnoo", 5, 4, 1, 4, id="on the way back the touched ones, from the top"),
         pytest.param("nnnon", 4, 5, 1, 3, id="and then the rest"),
         pytest.param("nnnnn", 3, 5, 1, 3, id="all are new"),

@@ -1,10 +1,13 @@
 """`cafe import`: Deployments become CafeDeployments, and every field is accounted for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from cafe.api.names import ADOPT_ANNOTATION
+from cafe.cli.commands.living import count_running, read_live
 from cafe.cli.commands.releasing import strategy_of
 from cafe.cli.errors import Exit, Problem, problem_of
 from cafe.cli.lazy import Command, Option
@@ -18,7 +21,10 @@ from cafe.kernel import CafeError, ObjectKey, Refusal
 
 
 @click.command("import", cls=Command, help="help.import")
-@click.option("-f", "--filename", "files", multiple=True, required=True, cls=Option, help="option.filename")
+@click.argument("names", nargs=-1)
+@click.option("-f", "--filename", "files", multiple=True, cls=Option, help="option.filename")
+@click.option("--live", is_flag=True, cls=Option, help="option.live")
+@click.option("--adopt", is_flag=True, cls=Option, help="option.adopt")
 @click.option("--cells", default="", cls=Option, help="option.cells")
 @click.option("--zones", default="", cls=Option, help="option.zones")
 @click.option("--replicas", multiple=True, cls=Option, help="option.import_replicas")
@@ -41,13 +47,17 @@ def import_(
     **asked: Any,  # noqa: ANN401 -- the options
 ) -> int:
     """Take over manifests."""
+    _demand_source(asked)
     documents = [document for path in asked["files"] for document in read_manifest(path)]
-    if not documents:
+    if asked["files"] and not documents:
         raise Problem(Exit.USAGE, "EmptyManifest", f"{', '.join(asked['files'])} holds no document.")
 
     async def work(cluster: Cluster) -> int:
         options = _options(asked, session.namespace or cluster.place.namespace)
-        found = session.wiring.importer.convert(documents, options)
+        taken = documents or await read_live(cluster, options.namespace, asked["names"])
+        if asked["adopt"]:
+            options = replace(options, adopted=await count_running(cluster, options, taken))
+        found = session.wiring.importer.convert(taken, options)
         if output:
             session.terminal.write(structured({"kind": "ImportReport", "items": list(found)}, output))
         else:
@@ -57,6 +67,24 @@ def import_(
         return Exit.PARTIAL if left_out else Exit.MET
 
     return session.run(work)
+
+
+def _demand_source(asked: Mapping[str, Any]) -> None:
+    """Refuse to guess what is to be taken over.
+
+    Raises:
+        Problem: Neither files nor live objects were named, or both.
+    """
+    if bool(asked["files"]) == bool(asked["live"]):
+        raise Problem(
+            Exit.USAGE,
+            "Usage",
+            "Say what is to be taken over.",
+            "It is either in files or live in the namespace",
+            "Give -f FILE, or --live with the names of Deployments.",
+        )
+    if asked["names"] and not asked["live"]:
+        raise Problem(Exit.USAGE, "Usage", "Names are for --live.", "", "Leave them out, or give --live.")
 
 
 def _options(asked: Mapping[str, Any], namespace: str) -> ImportOptions:
@@ -181,6 +209,8 @@ async def _warn_of_twins(session: Session, cluster: Cluster, wanted: Sequence[Im
         if item.outcome != "Converted" or item.document is None:
             continue
         meta = item.document["metadata"]
+        if ADOPT_ANNOTATION in (meta.get("annotations") or {}):
+            continue  # It is about to be given up.
         key = ObjectKey(meta["namespace"], meta["name"])
         try:
             await cluster.get(DEPLOYMENTS, key)

@@ -92,6 +92,8 @@ MESSAGES = {
     "option.cells": "Names of the cells, separated by commas; nodes carry them as cafe.sofastack.io/cell.",
     "option.zones": "Names of the zones, separated by commas; nodes carry them as "
     "topology.kubernetes.io/zone.",
+    "option.live": "Take over what runs in the namespace: all Deployments, or those named.",
+    "option.adopt": "Keep the running pods: they change hands without a restart.",
     "option.import_replicas": "NAME=COUNT, where it differs from the manifest. May be repeated.",
     "option.grace_period": "Seconds between a pod's leaving traffic and its update.",
     "option.force_conflicts": "Take over fields that another manager holds.",

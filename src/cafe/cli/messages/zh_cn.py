@@ -84,6 +84,8 @@ MESSAGES = {
     "option.filename": "清单文件；- 表示标准输入。可重复。",
     "option.cells": "单元名，以逗号分隔；节点标签为 cafe.sofastack.io/cell。",
     "option.zones": "可用区名，以逗号分隔；节点标签为 topology.kubernetes.io/zone。",
+    "option.live": "接管命名空间中正在运行的内容：全部 Deployment，或指明的那些。",
+    "option.adopt": "保留正在运行的 Pod：它们不重启即可易主。",
     "option.import_replicas": "名称=个数，与清单不同时使用。可重复。",
     "option.grace_period": "Pod 离开流量到开始升级之间的秒数。",
     "option.force_conflicts": "接管其他管理者持有的字段。",

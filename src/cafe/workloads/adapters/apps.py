@@ -1,5 +1,6 @@
 """CafeDeployments on Kubernetes."""
 
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
@@ -18,7 +19,7 @@ from cafe.kube.statuses import status_patch
 from cafe.workloads.adapters.natives import KubeNatives
 from cafe.workloads.adapters.owning import Teller, owner_reference_of, refuse_foreign
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.watched import OWNER_APP, Watched, app_scope
+from cafe.workloads.adapters.watched import ORPHANS, OWNER_APP, Watched, app_scope
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.podsets.facts import UnitFact
 from cafe.workloads.domain.podsets.inplace import ChangeSet, MakeSet, unit_fact
@@ -51,7 +52,13 @@ class KubeApps:
             sets=self._units(app),
             known_units=self._watched.census.units(app.spec.topology.unit_type),
             now=self._clock.now(),
+            adopted=self._adopted(app),
         )
+
+    def _adopted(self, app: CafeDeployment) -> Counter[str]:
+        """Count, per unit, the pods of nobody that carry the application's label."""
+        labels = [p.metadata.labels for p in self._watched.pods.by_index(ORPHANS, app.metadata.namespace)]
+        return Counter(m.get(UNIT_LABEL, "") for m in labels if m.get(APP_LABEL) == app.metadata.name)
 
     def _units(self, app: CafeDeployment) -> list[UnitFact]:
         if app.spec.pod_set_type is not PodSetType.IN_PLACE_SET:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment
-from cafe.api.names import API_VERSION
+from cafe.api.names import ADOPT_ANNOTATION, API_VERSION
 from cafe.kernel import Refusal
 
 Document = Mapping[str, Any]
@@ -70,6 +70,7 @@ class Wish:
     Attributes:
         replicas: Pods per Deployment's name, where it differs from the manifest.
         strategy: Fields of the strategy that override what is derived.
+        adopted: By the Deployment's name, how many of its running pods are taken over in each unit.
     """
 
     namespace: str
@@ -77,6 +78,7 @@ class Wish:
     units: tuple[str, ...] = ()
     replicas: Mapping[str, int] = field(default_factory=dict)
     strategy: Mapping[str, Any] = field(default_factory=dict)
+    adopted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +295,9 @@ class _Conversion:
         self._spec["historyLimit"] = self._count(value, "revisionHistoryLimit")
         self._say("spec.revisionHistoryLimit", "Mapped", "spec.historyLimit")
 
-    def _deadline(self, _: object) -> None:
-        why = "A release never gives up by itself: its status says who waits for what; see `cafe app wait`"
-        self._say("spec.progressDeadlineSeconds", "NotMapped", "", why)
+    def _deadline(self, value: object) -> None:
+        self._strategy["progressDeadlineSeconds"] = self._count(value, "progressDeadlineSeconds")
+        self._say("spec.progressDeadlineSeconds", "Mapped", "spec.strategy.progressDeadlineSeconds")
 
     def _paused(self, value: object) -> None:
         self._strategy["pause"] = bool(value)
@@ -329,6 +331,19 @@ class _Conversion:
         why = "Counts for each unit by itself" if self._wish.units else ""
         self._say(name, "Changed" if why else "Mapped", to, why)
 
+    def _adopt(self, meta: dict[str, Any], spec: dict[str, Any]) -> None:
+        """Have the running pods taken over where they are."""
+        there = self._wish.adopted.get(meta["name"])
+        if there is None:
+            return
+        meta["annotations"] = {**meta.get("annotations", {}), ADOPT_ANNOTATION: f"Deployment/{meta['name']}"}
+        spec["replicas"] = sum(there.values())
+        why = "The running pods are taken over without a restart; the first new image replaces them"
+        if self._wish.units:
+            spec["topology"]["unitReplicas"] = {u: there.get(u, 0) for u in self._wish.units}
+            why += ". Units are pinned as they are; take the pins away to have pods spread"
+        self._say("spec.replicas", "Changed", "spec.topology", why)
+
     def _document(self) -> Document:
         cleaned = _cleaned(self._source.body, self._wish.namespace)
         spec = self._spec
@@ -337,6 +352,7 @@ class _Conversion:
         spec["topology"] = {"unitType": self._wish.unit_type}
         if self._wish.units:
             spec["topology"]["values"] = list(self._wish.units)
+        self._adopt(cleaned["metadata"], spec)
         document = {
             "apiVersion": API_VERSION,
             "kind": "CafeDeployment",

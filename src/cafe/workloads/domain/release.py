@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus, Waiting
 from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.kernel import Note, Refusal
+from cafe.workloads.domain.adopting import ADOPTING
 from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
 from cafe.workloads.domain.groups import (
     UnitGoal,
@@ -45,6 +46,7 @@ class ReleaseView:
         retired: Sets of units that are no longer wanted.
         now: For the progress deadline; None leaves it aside.
         ages: Of each stored revision, by hash, the number that it was made with.
+        adopted: Per unit, pods of nobody that wait for their set.
     """
 
     app: CafeDeployment
@@ -54,6 +56,7 @@ class ReleaseView:
     retired: Sequence[UnitFact] = ()
     now: datetime | None = None
     ages: Mapping[str, int] = field(default_factory=dict)
+    adopted: Mapping[str, int] = field(default_factory=dict)
 
     def is_older(self, left: str) -> bool:
         """Whether the release leads from *left* back to a revision that was made before it."""
@@ -150,6 +153,14 @@ def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
     return Decision(status, notes=tuple(notes), clear=said is not None)
 
 
+def adopting_status(view: ReleaseView) -> CafeDeploymentStatus:
+    """Return the status of an application that takes over running pods; written before any is touched."""
+    course = _held_course(view)
+    told = release_status(view.app, view.revision, course, [], view.now)
+    waiting = Waiting(reason=ADOPTING, message="Running pods are being taken over, without a restart")
+    return msgspec.structs.replace(told, waiting=waiting)
+
+
 def status_message(status: CafeDeploymentStatus) -> str:
     """Return what a status says is waited for."""
     return status.waiting.message if status.waiting else ""
@@ -178,7 +189,8 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
     """
     held = {
         u.unit: UnitGoal(
-            replicas=u.goal.replicas if u.goal else 0,
+            # A new set is as large as the pods are many that it is to adopt: else it would delete them.
+            replicas=u.goal.replicas if u.goal else view.adopted.get(u.unit, 0),
             partition=u.goal.partition if u.goal and u.revision == view.revision else 0,
         )
         for u in view.units

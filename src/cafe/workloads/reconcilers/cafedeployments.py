@@ -4,6 +4,7 @@ It remembers nothing between passes, so that a new leader just goes on.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -17,19 +18,24 @@ from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.podsets.facts import Release, UnitFact
 from cafe.workloads.domain.podsets.kinds import demand_limits
-from cafe.workloads.domain.release import Decision, ReleaseView, decide_release
+from cafe.workloads.domain.release import Decision, ReleaseView, adopting_status, decide_release
 from cafe.workloads.domain.revisions import UseRevision, find_revision, outdated
-from cafe.workloads.ports import AppStore, AppView, RevisionTaken
+from cafe.workloads.ports import AdoptionStore, AppStore, AppView, RevisionTaken
+from cafe.workloads.reconcilers.adopting import Adopter
 
 RECHECK = timedelta(minutes=5)
 """In case a watch event is lost."""
+
+GLANCE = timedelta(seconds=1)
+"""While running pods are taken over: what is left behind by whom isn't watched."""
 
 
 class CafeDeploymentReconciler:
     """Takes one step for one CafeDeployment. Errors propagate: the runtime alone retries and logs."""
 
-    def __init__(self, apps: AppStore, spread: Spread) -> None:
+    def __init__(self, apps: AppStore, spread: Spread, adoptions: AdoptionStore) -> None:
         self._apps = apps
+        self._adopter = Adopter(adoptions)
         self._spread = spread
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
@@ -41,6 +47,15 @@ class CafeDeploymentReconciler:
         if revision is None:
             return Outcome()
         release = self._release_view(view, revision)
+        if not view.sets and isinstance(release.quotas, Mapping):
+            try:
+                is_adopted = await self._adopter.take_step(view.app, release.quotas)
+            except Refusal as refusal:
+                release = replace(release, quotas=refusal)
+            else:
+                if not is_adopted:
+                    await self._apps.write_status(view.app, adopting_status(release))
+                    return Outcome(recheck=GLANCE)
         decision = decide_release(release)
         await self._act(release, decision)
         await self._forget(view, revision)
@@ -87,6 +102,7 @@ class CafeDeploymentReconciler:
             units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
             retired=[fact for fact in view.sets if fact.unit not in wanted],
             now=view.now,
+            adopted=view.adopted,
             ages={r.hash: r.age for r in (*view.revisions, revision)},
         )
 

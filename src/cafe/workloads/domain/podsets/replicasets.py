@@ -112,20 +112,18 @@ def _shrunk(
     Pods of the newest revision that don't serve use it up, so a bad image stops.
     """
     total = new.asked + sum(old.asked for old in olds)
-    available = new.available + sum(old.available for old in olds)
     floor = max(0, goal.replicas - limits.unavailable)
     left = max(0, min(most, total - floor - new.sick))
-    healthy = min(left, max(0, available - floor))
     shrunk = dict.fromkeys((old.name for old in olds), 0)
     for old in olds:
         taken = min(left, old.sick)
         shrunk[old.name] += taken
         left -= taken
-    healthy = min(healthy, left)
+    # With all sick ones gone, what is left of it is what the budget allows of those that serve.
     for old in olds:
-        taken = min(healthy, old.available)
+        taken = min(left, old.available)
         shrunk[old.name] += taken
-        healthy -= taken
+        left -= taken
     return shrunk
 
 
