@@ -194,7 +194,7 @@ class Truth:
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
         confirmations: How often people wrote one.
         opened: How far the release was opened; None if it is whole.
-        revisions: Of the application, which was the how-manieth to be released, by hash.
+        revisions: By hash, the how-manieth template of the application each of them is.
         lease: Seconds for which the controllers' lease holds.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
@@ -214,6 +214,7 @@ class Truth:
         self.confirmations = 0
         self.opened: Opened | None = None
         self.revisions: dict[str, int] = {}
+        self._templates: dict[str, int] = {}
         self._gone: deque[tuple[float, PodTruth]] = deque()
 
     def take_in(self, change: Change) -> None:
@@ -249,8 +250,11 @@ class Truth:
                 self.confirmed.add(said)
                 self.confirmations += 1
         status = change.new.get("status") or {}
-        if status.get("updateRevision"):
-            self.revisions.setdefault(status["updateRevision"], len(self.revisions))
+        # Stored when its template is first seen, however late, if ever, the status tells of it.
+        template = json.dumps(change.new["spec"]["template"], sort_keys=True)
+        age = self._templates.setdefault(template, len(self._templates))
+        if status.get("observedGeneration") == change.new["metadata"]["generation"]:
+            self.revisions.setdefault(status.get("updateRevision", ""), age)
         revision, pods = (status.get("plan") or {}).get("revision", ""), opened_by(status)
         if change.is_gone or revision in {"", status.get("currentRevision")}:
             self.opened = None  # It was whole once: what is opened later is a scale-out of its own.
