@@ -199,13 +199,14 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How Deployments are taken over.
+    """How Deployments and StatefulSets are taken over.
 
     Attributes:
         unit_type: `Cell`, `Zone` or `None`, with *units* their names.
-        replicas: Pods per Deployment's name, where it differs from the manifest.
+        replicas: Pods per workload's name, where it differs from the manifest.
         strategy: Fields of the CafeDeployment's strategy that override what is derived.
         adopted: By the Deployment's name, how many of its running pods are to be taken over in each unit.
+        pod_set: What serves the pods of a Deployment: `InPlaceSet` or `ReplicaSet`.
     """
 
     namespace: str = ""
@@ -214,6 +215,7 @@ class ImportOptions:
     replicas: Mapping[str, int] = field(default_factory=dict)
     strategy: Mapping[str, Any] = field(default_factory=dict)
     adopted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    pod_set: str = "InPlaceSet"
 
 
 class Remark(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -13,6 +13,7 @@ EVENTS = Resource("v1", "events", "Event")
 REVISIONS = Resource("apps/v1", "controllerrevisions", "ControllerRevision")
 AUTOSCALERS = Resource("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 DEPLOYMENTS = Resource("apps/v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps/v1", "statefulsets", "StatefulSet")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
 CRDS = Resource(
     "apiextensions.k8s.io/v1",

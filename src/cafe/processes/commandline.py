@@ -146,7 +146,8 @@ class RealImporter:
     ) -> "Sequence[Imported]":
         """Convert all documents or none."""
         from cafe.cli.ports import Imported, Remark  # noqa: PLC0415 -- on use
-        from cafe.workloads.domain.importing import Source, Wish, convert  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.importing import convert  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.takeover.manifests import Source, Wish  # noqa: PLC0415 -- on use
 
         sources = [Source(d.source, d.number, d.line, d.body) for d in documents]
         wish = Wish(
@@ -156,6 +157,7 @@ class RealImporter:
             options.replicas,
             options.strategy,
             options.adopted,
+            options.pod_set,
         )
         return [
             Imported(

@@ -307,3 +307,101 @@ def test_what_is_to_be_taken_over_must_be_said(cafe: Cafe, arguments: list[str])
     cluster = SmallCluster()
     assert cafe(cluster, "import", *arguments).code in {2, 3}
     assert not cluster.writes
+
+
+DATABASE = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 3
+  serviceName: db
+  podManagementPolicy: OrderedReady
+  minReadySeconds: 5
+  revisionHistoryLimit: 4
+  updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 2}}
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Delete}
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: "db:1"}]}
+  volumeClaimTemplates:
+  - metadata: {name: data, creationTimestamp: null}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+    status: {phase: Pending}
+"""
+
+
+def test_a_stateful_set_keeps_its_volumes_and_is_released_in_groups(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = SmallCluster()
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, DATABASE))
+    assert result.code == 0, result.err
+    spec = cluster.at("CafeDeployment", "db")["spec"]
+    assert (spec["podSetType"], spec["replicas"], spec["serviceName"], spec["historyLimit"]) == (
+        "StatefulSet", 3, "db", 4,
+    )  # fmt: skip
+    assert spec["strategy"] == {"minReadySeconds": 5, "maxUnavailable": 1}
+    assert spec["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Delete"}
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["metadata"] == {"name": "data"}
+    assert "status" not in claim
+    assert "Groups take its place" in result.out
+    assert "in parallel within a group" in result.out
+
+
+def test_the_stateful_set_that_still_holds_the_name_is_pointed_out(cafe: Cafe, tmp_path: Path) -> None:
+    old = {"kind": "StatefulSet", "metadata": {"name": "db", "namespace": "default"}}
+    for more in ([], ["--cells", "a,b"]):
+        result = cafe(SmallCluster(old), "import", "-f", manifest(tmp_path, DATABASE), *more)
+        assert "kubectl delete statefulset db -n default" in result.err
+
+
+def test_pods_that_are_replaced_may_come_before_the_old_ones(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = SmallCluster()
+    assert cafe(cluster, "import", "-f", manifest(tmp_path, GOOD), "--pod-set", "ReplicaSet").code == 0
+    spec = cluster.at("CafeDeployment", "web")["spec"]
+    assert spec["podSetType"] == "ReplicaSet"
+    assert (spec["strategy"]["maxSurge"], spec["strategy"]["maxUnavailable"]) == (1, 0)
+
+
+def test_what_needs_pods_that_stay_is_refused_with_replica_sets(cafe: Cafe, tmp_path: Path) -> None:
+    cluster = SmallCluster()
+    for asked in (["--adopt"], ["--grace-period", "5"]):
+        words = ["import", "-f", manifest(tmp_path, GOOD), "--pod-set", "ReplicaSet", *asked]
+        assert cafe(cluster, *words).code == 2
+    assert not cluster.writes
+
+
+def test_live_stateful_sets_are_taken_too_but_none_of_cafe_s_own(cafe: Cafe) -> None:
+    (database,) = yaml.safe_load_all(DATABASE)
+    database["metadata"] |= {"namespace": "default"}
+    made = yaml.safe_load(DATABASE)
+    made["metadata"] |= {"name": "ours", "namespace": "default"}
+    made["metadata"]["ownerReferences"] = [{"kind": "CafeDeployment", "name": "ours", "controller": True}]
+    cluster = SmallCluster(database, made)
+    assert cafe(cluster, "import", "--live").code == 0
+    assert [w["metadata"]["name"] for w in cluster.writes] == ["db"]
+    refused = cafe(cluster, "import", "--live", "statefulset/ours")
+    assert refused.code == 6
+    assert "is CAFE's own" in refused.err
+
+
+def test_a_deployment_and_a_stateful_set_of_one_name_are_refused(cafe: Cafe, tmp_path: Path) -> None:
+    twins = GOOD + "---\n" + DATABASE.replace("{name: db}\nspec", "{name: web}\nspec")
+    cluster = SmallCluster()
+    result = cafe(cluster, "import", "-f", manifest(tmp_path, twins))
+    assert result.code != 0
+    assert "the same CafeDeployment" in result.err
+    assert not cluster.writes
+
+
+def test_online_boutique_is_imported_whole(cafe: Cafe) -> None:
+    cluster = SmallCluster()
+    shop = BOOKINFO.with_name("online-boutique.yaml")
+    result = cafe(cluster, "import", "-f", str(shop), "--cells", "cell-a,cell-b")
+    assert result.code == 0, result.err
+    asked = [d["kind"] for d in yaml.safe_load_all(shop.read_text()) if d]
+    applied = [w["kind"] for w in cluster.writes]
+    assert applied == ["CafeDeployment" if kind == "Deployment" else kind for kind in asked]
+    assert applied.count("CafeDeployment") == 12
+    assert "left out" not in result.out

@@ -1,4 +1,4 @@
-"""`cafe import`: Deployments become CafeDeployments, and every field is accounted for."""
+"""`cafe import`: Deployments and StatefulSets become CafeDeployments, and every field is accounted for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from cafe.api.names import ADOPT_ANNOTATION
-from cafe.cli.commands.living import count_running, read_live
+from cafe.cli.commands.living import count_running, is_cafes, read_live
 from cafe.cli.commands.releasing import strategy_of
 from cafe.cli.errors import Exit, Problem, problem_of
 from cafe.cli.lazy import Command, Option
 from cafe.cli.manifests import read_manifest
 from cafe.cli.output import output_option, structured
 from cafe.cli.ports import Cluster, Imported, ImportOptions
-from cafe.cli.resources import DEPLOYMENTS
+from cafe.cli.resources import DEPLOYMENTS, STATEFUL_SETS
 from cafe.cli.session import Session
 from cafe.cli.views.tables import table
 from cafe.kernel import CafeError, ObjectKey, Refusal
@@ -25,6 +25,14 @@ from cafe.kernel import CafeError, ObjectKey, Refusal
 @click.option("-f", "--filename", "files", multiple=True, cls=Option, help="option.filename")
 @click.option("--live", is_flag=True, cls=Option, help="option.live")
 @click.option("--adopt", is_flag=True, cls=Option, help="option.adopt")
+@click.option(
+    "--pod-set",
+    type=click.Choice(["InPlaceSet", "ReplicaSet"]),
+    default="InPlaceSet",
+    show_default=True,
+    cls=Option,
+    help="option.pod_set",
+)
 @click.option("--cells", default="", cls=Option, help="option.cells")
 @click.option("--zones", default="", cls=Option, help="option.zones")
 @click.option("--replicas", multiple=True, cls=Option, help="option.import_replicas")
@@ -81,10 +89,19 @@ def _demand_source(asked: Mapping[str, Any]) -> None:
             "Usage",
             "Say what is to be taken over.",
             "It is either in files or live in the namespace",
-            "Give -f FILE, or --live with the names of Deployments.",
+            "Give -f FILE, or --live with the names of Deployments or StatefulSets.",
         )
     if asked["names"] and not asked["live"]:
         raise Problem(Exit.USAGE, "Usage", "Names are for --live.", "", "Leave them out, or give --live.")
+    in_place = "--adopt" if asked["adopt"] else "--grace-period" if asked["grace_period"] else ""
+    if in_place and asked["pod_set"] != "InPlaceSet":
+        raise Problem(
+            Exit.USAGE,
+            "Usage",
+            f"{in_place} needs --pod-set InPlaceSet.",
+            f"{asked['pod_set']}s replace their pods, so none can be kept or drained where it is",
+            f"Leave {in_place} out, or import with --pod-set InPlaceSet.",
+        )
 
 
 def _options(asked: Mapping[str, Any], namespace: str) -> ImportOptions:
@@ -102,6 +119,7 @@ def _options(asked: Mapping[str, Any], namespace: str) -> ImportOptions:
         units=cells or zones,
         replicas=dict(_sized(text) for text in asked["replicas"]),
         strategy=strategy,
+        pod_set=asked["pod_set"],
     )
 
 
@@ -204,7 +222,7 @@ def _refused(item: Imported, error: Exception, standing: Sequence[Imported] = ()
 
 
 async def _warn_of_twins(session: Session, cluster: Cluster, wanted: Sequence[Imported]) -> None:
-    """Say which Deployments still run beside what was made from them."""
+    """Say which Deployments and StatefulSets still run beside what was made from them."""
     for item in wanted:
         if item.outcome != "Converted" or item.document is None:
             continue
@@ -212,8 +230,19 @@ async def _warn_of_twins(session: Session, cluster: Cluster, wanted: Sequence[Im
         if ADOPT_ANNOTATION in (meta.get("annotations") or {}):
             continue  # It is about to be given up.
         key = ObjectKey(meta["namespace"], meta["name"])
+        is_stateful = item.kind == STATEFUL_SETS.kind
         try:
-            await cluster.get(DEPLOYMENTS, key)
+            twin = await cluster.get(STATEFUL_SETS if is_stateful else DEPLOYMENTS, key)
         except (CafeError, Problem):
             continue  # None there, or none that we may see: nothing to warn of.
-        session.terminal.say("import.twin", name=key.name, namespace=key.namespace)
+        if is_cafes(twin):
+            continue  # It was made from it a moment ago, and bears the same name.
+        session.terminal.say(_twin_message(item), name=key.name, namespace=key.namespace)
+
+
+def _twin_message(item: Imported) -> str:
+    """Return the key of what is to be said: without units, a new StatefulSet has the name of the old one."""
+    if item.kind != STATEFUL_SETS.kind:
+        return "import.twin"
+    units = ((item.document or {})["spec"]["topology"]).get("values")
+    return "import.twin_set" if units else "import.twin_name"

@@ -5,46 +5,102 @@ from collections.abc import Mapping, Sequence
 
 from cafe.api.names import CELL_LABEL, ZONE_LABEL
 from cafe.cli.errors import Exit, Problem
-from cafe.cli.ports import Cluster, Document, ImportOptions, SourceDocument
-from cafe.cli.resources import AUTOSCALERS, DEPLOYMENTS, NODES, PODS
+from cafe.cli.ports import Cluster, Document, ImportOptions, Resource, SourceDocument
+from cafe.cli.resources import AUTOSCALERS, DEPLOYMENTS, NODES, PODS, STATEFUL_SETS
 from cafe.kernel import ObjectKey
 
 NODE_LABELS = {"Cell": CELL_LABEL, "Zone": ZONE_LABEL}
 
+WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS)
+"""What can be taken over, in the order in which a bare name is looked up."""
+
+KIND_WORDS = {
+    "Deployment": {"deploy", "deployment", "deployments", "deployment.apps", "deployments.apps"},
+    "StatefulSet": {"sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps"},
+}
+"""How people write a kind before a name, as kubectl takes it."""
+
 
 async def read_live(cluster: Cluster, namespace: str, names: Sequence[str]) -> list[SourceDocument]:
-    """Return the namespace's Deployments, all or those named, and the autoscalers that scale them.
+    """Return the namespace's Deployments and StatefulSets, all or those named, and what scales them.
 
-    Services, ConfigMaps and the like need not be taken over: they go on as they are.
+    A name may say its kind, as in `statefulset/db`. What CAFE made itself is not taken over again. Services,
+    ConfigMaps and the like need not be taken over: they go on as they are.
 
     Raises:
         Problem: There is none, or one of those named is missing.
     """
-    found = [
-        {"apiVersion": "apps/v1", "kind": "Deployment", **d} for d in await _all(cluster, namespace, names)
-    ]
+    found = await _named(cluster, namespace, names) if names else await _all(cluster, namespace)
     if not found:
         raise Problem(
             Exit.NOT_FOUND,
             "NothingLive",
-            f"No Deployment runs in {namespace}.",
+            f"No Deployment and no StatefulSet runs in {namespace}.",
             "",
             "Name another namespace with -n, or give files with -f.",
         )
-    taken = {d["metadata"]["name"] for d in found}
+    taken = {(d["kind"], d["metadata"]["name"]) for d in found}
     for scaler in await cluster.list(AUTOSCALERS, namespace):
         target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
-        if target.get("kind") == "Deployment" and target.get("name") in taken:
+        if (target.get("kind"), target.get("name")) in taken:
             kind = {"apiVersion": AUTOSCALERS.api_version, "kind": AUTOSCALERS.kind}
             found.append({**kind, **scaler})
     source = f"namespace {namespace}"
     return [SourceDocument(source, number, 0, body) for number, body in enumerate(found, start=1)]
 
 
-async def _all(cluster: Cluster, namespace: str, names: Sequence[str]) -> Sequence[Document]:
-    if names:
-        return [await cluster.get(DEPLOYMENTS, ObjectKey(namespace, name)) for name in names]
-    return await cluster.list(DEPLOYMENTS, namespace)
+def is_cafes(document: Document) -> bool:
+    """Whether CAFE's controllers made it, as they make the sets of an application."""
+    owners = document["metadata"].get("ownerReferences") or []
+    return any(owner.get("kind") == "CafeDeployment" for owner in owners)
+
+
+def _whole(resource: Resource, document: Document) -> Document:
+    """Return a listed object with the kind that lists leave out."""
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **document}
+
+
+async def _all(cluster: Cluster, namespace: str) -> list[Document]:
+    return [
+        _whole(resource, document)
+        for resource in WORKLOADS
+        for document in await cluster.list(resource, namespace)
+        if not is_cafes(document)
+    ]
+
+
+async def _named(cluster: Cluster, namespace: str, names: Sequence[str]) -> list[Document]:
+    """Return what is named, each once, in the order of the names."""
+    return [await _one(cluster, namespace, name) for name in dict.fromkeys(names)]
+
+
+async def _one(cluster: Cluster, namespace: str, said: str) -> Document:
+    kind, _, name = said.rpartition("/")
+    wanted = [r for r in WORKLOADS if not kind or kind.lower() in KIND_WORDS[r.kind]]
+    for resource in wanted:
+        try:
+            document = await cluster.get(resource, ObjectKey(namespace, name))
+        except Problem as problem:
+            if problem.code != "NotFound":
+                raise
+            continue
+        if is_cafes(document):
+            raise Problem(
+                Exit.CONFLICT,
+                "TakenOver",
+                f"{resource.kind} {name} is CAFE's own; nothing was applied.",
+                "A CafeDeployment owns it",
+                "Take over plain workloads only; see applications with: cafe app list",
+            )
+        return _whole(resource, document)
+    kinds = " and no ".join(r.kind for r in wanted) or f"{kind} that can be taken over and is called"
+    raise Problem(
+        Exit.NOT_FOUND,
+        "NotFound",
+        f"There is no {kinds} {name} in {namespace}; nothing was applied.",
+        "",
+        f"kubectl get deployments,statefulsets -n {namespace}",
+    )
 
 
 async def count_running(

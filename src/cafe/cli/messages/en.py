@@ -8,7 +8,7 @@ MESSAGES = {
     "help.up": "Bring the whole platform up, on an embedded cluster or on a real one.\n"
     "Without --kubeconfig or --context, an embedded cluster is started. Ctrl-C stops everything cleanly.",
     "help.down": "Stop a `cafe up --background`, cleanly.",
-    "help.import": "Take over Deployments, with a report of what maps and what does not.\n"
+    "help.import": "Take over Deployments and StatefulSets, with a report of what maps and what does not.\n"
     "All documents are checked first, by us and by the server; they are applied all or not at all. "
     "Exit code 9: some were left out.",
     "help.app": "Look at applications and release them.",
@@ -92,8 +92,10 @@ MESSAGES = {
     "option.cells": "Names of the cells, separated by commas; nodes carry them as cafe.sofastack.io/cell.",
     "option.zones": "Names of the zones, separated by commas; nodes carry them as "
     "topology.kubernetes.io/zone.",
-    "option.live": "Take over what runs in the namespace: all Deployments, or those named.",
-    "option.adopt": "Keep the running pods: they change hands without a restart.",
+    "option.live": "Take over what runs in the namespace: all Deployments and StatefulSets, or those named.",
+    "option.adopt": "Keep the running pods of Deployments: they change hands without a restart.",
+    "option.pod_set": "What serves the pods of a Deployment: InPlaceSet updates them where they are, "
+    "ReplicaSet replaces them and knows maxSurge.",
     "option.import_replicas": "NAME=COUNT, where it differs from the manifest. May be repeated.",
     "option.grace_period": "Seconds between a pod's leaving traffic and its update.",
     "option.force_conflicts": "Take over fields that another manager holds.",
@@ -246,6 +248,11 @@ MESSAGES = {
     "import.done": "{count} objects applied. To see them: {program} app list",
     "import.twin": "Deployment {name} still runs beside it; when the new pods serve: "
     "kubectl delete deployment {name} -n {namespace}",
+    "import.twin_set": "StatefulSet {name} still runs beside it; when the new pods serve and have its data: "
+    "kubectl delete statefulset {name} -n {namespace}",
+    "import.twin_name": "StatefulSet {name} still runs and holds the name of the new one, which waits until "
+    "it is gone. Its claims stay if its persistentVolumeClaimRetentionPolicy retains them; then: "
+    "kubectl delete statefulset {name} -n {namespace}",
     # Up and down
     "up.ready": "cafe up runs as process {pid}; its log is {log}. To stop it: cafe down",
     "up.already": "cafe up runs already, as process {pid}.",

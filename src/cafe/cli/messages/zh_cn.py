@@ -8,7 +8,7 @@ MESSAGES = {
     "help.up": "启动整个平台，使用内置集群或真实集群。\n"
     "未给出 --kubeconfig 或 --context 时启动内置集群。按 Ctrl-C 干净地停止一切。",
     "help.down": "干净地停止 `cafe up --background`。",
-    "help.import": "接管 Deployment，并报告哪些字段能映射、哪些不能。\n"
+    "help.import": "接管 Deployment 和 StatefulSet，并报告哪些字段能映射、哪些不能。\n"
     "所有文档先由本地和服务器检查；要么全部应用，要么一个也不应用。退出码 9：有对象被略过。",
     "help.app": "查看和发布应用。",
     "help.doctor": "检查发布所需的一切，并说明该做什么。",
@@ -84,8 +84,10 @@ MESSAGES = {
     "option.filename": "清单文件；- 表示标准输入。可重复。",
     "option.cells": "单元名，以逗号分隔；节点标签为 cafe.sofastack.io/cell。",
     "option.zones": "可用区名，以逗号分隔；节点标签为 topology.kubernetes.io/zone。",
-    "option.live": "接管命名空间中正在运行的内容：全部 Deployment，或指明的那些。",
-    "option.adopt": "保留正在运行的 Pod：它们不重启即可易主。",
+    "option.live": "接管命名空间中正在运行的内容：全部 Deployment 和 StatefulSet，或指明的那些。",
+    "option.adopt": "保留 Deployment 正在运行的 Pod：它们不重启即可易主。",
+    "option.pod_set": "由什么承载 Deployment 的 Pod：InPlaceSet 原地升级，"
+    "ReplicaSet 替换 Pod 并支持 maxSurge。",
     "option.import_replicas": "名称=个数，与清单不同时使用。可重复。",
     "option.grace_period": "Pod 离开流量到开始升级之间的秒数。",
     "option.force_conflicts": "接管其他管理者持有的字段。",
@@ -237,6 +239,11 @@ MESSAGES = {
     "import.done": "已应用 {count} 个对象。查看：{program} app list",
     "import.twin": "Deployment {name} 仍在同时运行；新 Pod 提供服务后执行："
     "kubectl delete deployment {name} -n {namespace}",
+    "import.twin_set": "StatefulSet {name} 仍在同时运行；新 Pod 提供服务且数据已迁移后执行："
+    "kubectl delete statefulset {name} -n {namespace}",
+    "import.twin_name": "StatefulSet {name} 仍在运行并占用新集合的名称，新集合要等它消失。"
+    "若其 persistentVolumeClaimRetentionPolicy 为保留，则存储卷声明不会丢失；确认后执行："
+    "kubectl delete statefulset {name} -n {namespace}",
     # Up and down
     "up.ready": "cafe up 以进程 {pid} 运行；日志在 {log}。停止：cafe down",
     "up.already": "cafe up 已在运行，进程 {pid}。",
