@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LIST = ROOT / "tools/mutants.toml"
 TESTS = ("tests/unit/workloads", "tests/unit/placement")
 PARTS = ("src", "testbed", "tests/unit", "tests/worlds", "tests/simulation")
 WORKERS = 2
@@ -46,9 +47,7 @@ class Result:
 def main() -> int:
     """Run the chosen mutants and tell."""
     words = sys.argv[1:]
-    listed = tomllib.loads((ROOT / "tools/mutants.toml").read_text())["mutant"]
-    mutants = [Mutant(**{**e, "tests": tuple(e.get("tests", TESTS))}) for e in listed]
-    chosen = [m for m in mutants if not words or any(w in m.name for w in words)]
+    chosen = [m for m in listed() if not words or any(w in m.name for w in words)]
     killed = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         for result in pool.map(judge, chosen):
@@ -56,6 +55,12 @@ def main() -> int:
             killed += result.verdict == "killed"
     print(f"{killed} of {len(chosen)} mutants killed")
     return 0 if killed == len(chosen) else 1
+
+
+def listed() -> list[Mutant]:
+    """Return all mutants of the list."""
+    entries = tomllib.loads(LIST.read_text())["mutant"]
+    return [Mutant(**{**entry, "tests": tuple(entry.get("tests", TESTS))}) for entry in entries]
 
 
 def judge(mutant: Mutant) -> Result:
@@ -79,18 +84,8 @@ def judge(mutant: Mutant) -> Result:
 
 def judge_tier(mutant: Mutant, copy: Path, tier: str) -> Result:
     """Run one tier of the tests on a copy; a mutant that lets them run for ever is killed too."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        tier,
-        *mutant.tests,
-    ]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", tier]
+    command = [sys.executable, "-m", "pytest", *options, *mutant.tests]
     environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
