@@ -23,10 +23,10 @@ from cafe.appservices.domain.rendering import service_label
 from cafe.kernel import Clock, Conflict, Note, ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.client import Client
-from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.errors import AlreadyExists
 from cafe.kube.kinds import CAFE_APP_REVISIONS, CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
+from cafe.kube.noting import Target, delete_noted
 from cafe.kube.patches import MergePatch
-from cafe.kube.resources import Kind
 from cafe.kube.statuses import status_patch
 
 
@@ -156,7 +156,7 @@ class KubeServices:
     async def delete_revision(self, service: CafeAppService, revision: RevisionFact) -> None:
         """Forget a revision; that it is gone already is fine."""
         key = ObjectKey(service.metadata.namespace, revision.name)
-        await self._delete(CAFE_APP_REVISIONS, self._watched.revisions, key, revision.uid, service)
+        await self._delete(self._watched.revisions, Target(CAFE_APP_REVISIONS, key, revision.uid), service)
 
     async def try_child(self, view: ServiceView, write: WriteChild) -> None:
         """Ask the API server whether it would take an object, without any effect."""
@@ -170,19 +170,11 @@ class KubeServices:
         """Delete an object of the service."""
         child = drop.child
         key = ObjectKey(view.service.metadata.namespace, child.name)
-        await self._delete(KINDS[child.kind], self._watched.cache(child.kind), key, child.uid, view.service)
+        target = Target(KINDS[child.kind], key, child.uid)
+        await self._delete(self._watched.cache(child.kind), target, view.service)
 
-    async def _delete(
-        self, kind: Kind[Any], cache: Cache[Any], key: ObjectKey, uid: str, service: CafeAppService
-    ) -> None:
-        cache.note_delete(key, uid, owner=scope_of(service))
-        try:
-            await self._client.delete(kind, key, uid=uid)
-        except NotFound:
-            return
-        except BaseException:
-            cache.retract(key)
-            raise
+    async def _delete(self, cache: Cache[Any], target: Target, service: CafeAppService) -> None:
+        await delete_noted(self._client, cache, target, scope_of(service))
 
     async def empty_application(self, view: ServiceView) -> None:
         """Scale the application to nothing."""

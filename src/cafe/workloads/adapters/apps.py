@@ -11,13 +11,12 @@ from cafe.api.names import APP_LABEL, CONFIRM_ANNOTATION, REVISION_LABEL, UNIT_L
 from cafe.api.shapes import Metadata
 from cafe.kernel import Clock, Conflict, Note, ObjectKey
 from cafe.kube.client import Client
-from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
 from cafe.kube.merging import difference
 from cafe.kube.patches import MergePatch
 from cafe.kube.statuses import status_patch
 from cafe.workloads.adapters.natives import KubeNatives
-from cafe.workloads.adapters.owning import Teller, owner_reference_of, refuse_foreign
+from cafe.workloads.adapters.owning import NewSet, Teller, drop_set, make_set, scope_of
 from cafe.workloads.adapters.revisions import Revisions
 from cafe.workloads.adapters.watched import ORPHANS, OWNER_APP, Watched, app_scope
 from cafe.workloads.domain.facts import RevisionFact
@@ -68,17 +67,17 @@ class KubeApps:
 
     async def make_revision(self, app: CafeDeployment, wanted: MakeRevision) -> RevisionFact:
         """Store a revision."""
-        return await self._revisions.make(app.metadata, wanted, _scope(app))
+        return await self._revisions.make(app.metadata, wanted, scope_of(app))
 
     async def renumber_revision(
         self, app: CafeDeployment, revision: RevisionFact, number: int
     ) -> RevisionFact:
         """Give an old revision a new number."""
-        return await self._revisions.renumber(app.metadata, revision, number, _scope(app))
+        return await self._revisions.renumber(app.metadata, revision, number, scope_of(app))
 
     async def delete_revision(self, app: CafeDeployment, revision: RevisionFact) -> None:
         """Forget a revision."""
-        await self._revisions.delete(app.metadata, revision, _scope(app))
+        await self._revisions.delete(app.metadata, revision, scope_of(app))
 
     async def change_set(self, view: ReleaseView, action: SetAction) -> None:
         """Create, change or delete one unit's set."""
@@ -86,40 +85,18 @@ class KubeApps:
         if isinstance(action, NativeAction):
             await self._natives.act(app, action)
             return
-        key = ObjectKey(app.metadata.namespace, action.name)
+        sets = self._watched.sets
         if isinstance(action, MakeSet):
-            await self._make_set(view, action, key)
+            spec = msgspec.to_builtins(action.spec)
+            new = NewSet(IN_PLACE_SETS, sets, action.unit, action.name, view.revision, spec)
+            await make_set(self._client, app, new, self._teller)
         elif isinstance(action, ChangeSet):
-            await self._change_set(view, action, key)
+            await self._change_set(app, action)
         else:
-            await self._drop_set(app, key)
+            await drop_set(self._client, app, IN_PLACE_SETS, sets, action.name)
 
-    async def _make_set(self, view: ReleaseView, action: MakeSet, key: ObjectKey) -> None:
-        app, sets = view.app, self._watched.sets
-        labels = {APP_LABEL: app.metadata.name, REVISION_LABEL: view.revision}
-        body = {
-            "metadata": {
-                "name": action.name,
-                "namespace": key.namespace,
-                "labels": labels | ({UNIT_LABEL: action.unit} if action.unit else {}),
-                "ownerReferences": [owner_reference_of(app)],
-            },
-            "spec": msgspec.to_builtins(action.spec),
-        }
-        sets.note_create(key, owner=_scope(app))
-        try:
-            stored = await self._client.create(IN_PLACE_SETS, key.namespace, body)
-        except AlreadyExists:
-            sets.retract(key)
-            live = await self._client.get(IN_PLACE_SETS, key)
-            refuse_foreign(app, IN_PLACE_SETS.kind, live.metadata, self._teller)
-            raise
-        except BaseException:
-            sets.retract(key)
-            raise
-        sets.note_write(key, stored.metadata.resource_version, owner=_scope(app))
-
-    async def _change_set(self, view: ReleaseView, action: ChangeSet, key: ObjectKey) -> None:
+    async def _change_set(self, app: CafeDeployment, action: ChangeSet) -> None:
+        key = ObjectKey(app.metadata.namespace, action.name)
         current = self._watched.sets.get(key)
         if current is None:
             raise Conflict(f"InPlaceSet {key} is gone")
@@ -134,21 +111,7 @@ class KubeApps:
         if not body["spec"]:
             del body["spec"]
         stored = await self._client.patch(IN_PLACE_SETS, key, MergePatch(body))
-        self._watched.sets.note_write(key, stored.metadata.resource_version, owner=_scope(view.app))
-
-    async def _drop_set(self, app: CafeDeployment, key: ObjectKey) -> None:
-        current = self._watched.sets.get(key)
-        if current is None:
-            return
-        uid, version = current.metadata.uid, current.metadata.resource_version
-        self._watched.sets.note_delete(key, uid, owner=_scope(app))
-        try:
-            await self._client.delete(IN_PLACE_SETS, key, uid=uid, resource_version=version)
-        except NotFound:
-            return
-        except BaseException:
-            self._watched.sets.retract(key)
-            raise
+        self._watched.sets.note_write(key, stored.metadata.resource_version, owner=scope_of(app))
 
     async def write_status(self, app: CafeDeployment, status: CafeDeploymentStatus) -> CafeDeployment:
         """Write the status if it differs from the stored one; return the application as stored then."""
@@ -167,7 +130,7 @@ class KubeApps:
     ) -> CafeDeployment:
         key = _key(app.metadata)
         stored = await self._client.patch(CAFE_DEPLOYMENTS, key, MergePatch(body), subresource)
-        self._watched.apps.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+        self._watched.apps.note_write(key, stored.metadata.resource_version, owner=scope_of(app))
         return stored
 
     async def tell(self, app: CafeDeployment, note: Note) -> None:

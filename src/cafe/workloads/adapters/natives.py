@@ -1,14 +1,12 @@
 """Kubernetes' own ReplicaSets and StatefulSets as the sets of units."""
 
 import json
-from collections.abc import Hashable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment, PodSetType
 from cafe.api.names import (
-    APP_LABEL,
     DELETION_COST_ANNOTATION,
     REVISION_LABEL,
     TEMPLATE_ANNOTATION,
@@ -19,14 +17,15 @@ from cafe.api.shapes import LabelSelector, Metadata
 from cafe.kernel import Clock, Conflict, ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.client import Client
-from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.errors import NotFound
 from cafe.kube.merging import difference
+from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, REPLICA_SETS, STATEFUL_SETS, ObjectMeta, ReplicaSet, StatefulSet
 from cafe.kube.patches import MergePatch
 from cafe.kube.resources import Kind
 from cafe.workloads.adapters.members import Members
-from cafe.workloads.adapters.owning import Teller, owner_reference_of, refuse_foreign
-from cafe.workloads.adapters.watched import OWNER_APP, Watched, app_scope
+from cafe.workloads.adapters.owning import NewSet, Teller, drop_set, make_set, scope_of
+from cafe.workloads.adapters.watched import OWNER_APP, Watched
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.groups import UnitGoal
@@ -39,8 +38,8 @@ from cafe.workloads.domain.podsets.natives import (
     MakeNative,
     NativeAction,
     PricePod,
-    ReplacePod,
 )
+from cafe.workloads.domain.scaling import Deletion
 
 Native = ReplicaSet | StatefulSet
 
@@ -78,8 +77,9 @@ class KubeNatives:
                 by_unit.setdefault(found.metadata.labels.get(UNIT_LABEL, ""), []).append(found)
         facts: list[UnitFact] = []
         for unit, sets in by_unit.items():
-            newest = max(sets, key=lambda s: (_record_of(s.metadata)[1], s.metadata.name))
-            goal, _ = _record_of(newest.metadata)
+            records = {s.metadata.name: _record_of(s.metadata) for s in sets}
+            newest = max(sets, key=lambda s: (records[s.metadata.name][1], s.metadata.name))
+            goal, _ = records[newest.metadata.name]
             revision = newest.metadata.labels.get(REVISION_LABEL, "")
             held = tuple(self._replica_set(app, s) for s in sets)
             fact = UnitFact(unit, revision, goal, held, is_observed=True, name=newest.metadata.name)
@@ -123,11 +123,16 @@ class KubeNatives:
     async def act(self, app: CafeDeployment, action: NativeAction) -> None:
         """Make the one write of *action*."""
         if isinstance(action, MakeNative):
-            await self._make(app, action)
+            record = _record(action.goal, action.release, action.rendered)
+            kind, cache = self._of(action.kind)
+            revision = action.release.revision
+            new = NewSet(kind, cache, action.unit, action.name, revision, action.spec, record)
+            await make_set(self._client, app, new, self._teller)
         elif isinstance(action, ChangeNative):
             await self._change(app, action)
         elif isinstance(action, DropNative):
-            await self._drop(app, action)
+            kind, cache = self._of(action.kind)
+            await drop_set(self._client, app, kind, cache, action.name)
         elif isinstance(action, PricePod):
             await self._price(app, action)
         else:
@@ -137,33 +142,6 @@ class KubeNatives:
         if kind == REPLICA_SET:
             return REPLICA_SETS, self._watched.replica_sets
         return STATEFUL_SETS, self._watched.stateful_sets
-
-    async def _make(self, app: CafeDeployment, action: MakeNative) -> None:
-        kind, cache = self._of(action.kind)
-        key = ObjectKey(app.metadata.namespace, action.name)
-        labels = {APP_LABEL: app.metadata.name, REVISION_LABEL: action.release.revision}
-        body = {
-            "metadata": {
-                "name": action.name,
-                "namespace": key.namespace,
-                "labels": labels | ({UNIT_LABEL: action.unit} if action.unit else {}),
-                "annotations": _record(action.goal, action.release, action.rendered),
-                "ownerReferences": [owner_reference_of(app)],
-            },
-            "spec": dict(action.spec),
-        }
-        cache.note_create(key, owner=_scope(app))
-        try:
-            stored = await self._client.create(kind, key.namespace, body)
-        except AlreadyExists:
-            cache.retract(key)
-            live = await self._client.get(kind, key)
-            refuse_foreign(app, kind.kind, live.metadata, self._teller)
-            raise
-        except BaseException:
-            cache.retract(key)
-            raise
-        cache.note_write(key, stored.metadata.resource_version, owner=_scope(app))
 
     async def _change(self, app: CafeDeployment, action: ChangeNative) -> None:
         kind, cache = self._of(action.kind)
@@ -182,23 +160,7 @@ class KubeNatives:
         if "template" in action.spec:
             body["spec"]["template"] = difference(current.spec.template, action.spec["template"])
         stored = await self._client.patch(kind, key, MergePatch(body))
-        cache.note_write(key, stored.metadata.resource_version, owner=_scope(app))
-
-    async def _drop(self, app: CafeDeployment, action: DropNative) -> None:
-        kind, cache = self._of(action.kind)
-        key = ObjectKey(app.metadata.namespace, action.name)
-        current = cache.get(key)
-        if current is None:
-            return
-        uid, version = current.metadata.uid, current.metadata.resource_version
-        cache.note_delete(key, uid, owner=_scope(app))
-        try:
-            await self._client.delete(kind, key, uid=uid, resource_version=version)
-        except NotFound:
-            return
-        except BaseException:
-            cache.retract(key)
-            raise
+        cache.note_write(key, stored.metadata.resource_version, owner=scope_of(app))
 
     async def _price(self, app: CafeDeployment, action: PricePod) -> None:
         pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
@@ -209,18 +171,12 @@ class KubeNatives:
             stored = await self._client.patch(PODS, key, MergePatch(body))
         except NotFound as error:
             raise Conflict(f"Pod {key} is gone") from error
-        self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(app))
+        self._watched.pods.note_write(key, stored.metadata.resource_version, owner=scope_of(app))
 
-    async def _replace(self, app: CafeDeployment, action: ReplacePod) -> None:
+    async def _replace(self, app: CafeDeployment, action: Deletion) -> None:
         pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
-        self._watched.pods.note_delete(key, pod.uid, owner=_scope(app))
-        try:
-            await self._client.delete(PODS, key, uid=pod.uid, resource_version=pod.resource_version)
-        except NotFound:
-            return
-        except BaseException:
-            self._watched.pods.retract(key)
-            raise
+        target = Target(PODS, key, pod.uid, pod.resource_version)
+        await delete_noted(self._client, self._watched.pods, target, scope_of(app))
 
 
 def _record(goal: UnitGoal, release: Release, rendered: str) -> dict[str, str]:
@@ -236,7 +192,3 @@ def _record_of(meta: ObjectMeta) -> tuple[UnitGoal, int]:
         return UnitGoal(int(content["replicas"]), int(content["partition"])), int(content["release"])
     except (ValueError, KeyError, TypeError):
         return UnitGoal(0, 0), 0
-
-
-def _scope(app: CafeDeployment) -> Hashable:
-    return app_scope(ObjectKey(app.metadata.namespace, app.metadata.name))

@@ -8,7 +8,8 @@ from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION, FIRST_NUMBER_AN
 from cafe.api.shapes import Metadata
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
-from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.errors import AlreadyExists
+from cafe.kube.noting import Target, create_noted, delete_noted
 from cafe.kube.objects import CONTROLLER_REVISIONS, ControllerRevision
 from cafe.kube.patches import MergePatch
 from cafe.workloads.adapters.watched import CONTROLLER, Watched
@@ -37,21 +38,16 @@ class Revisions:
     async def make(self, owner: Metadata, wanted: MakeRevision, scope: Hashable) -> RevisionFact:
         """Store a revision, or accept an equal one that is there already."""
         key = ObjectKey(owner.namespace, wanted.name)
-        cache = self._watched.revisions
-        cache.note_create(key, owner=scope)
+        body = self._body(owner, wanted)
         try:
-            stored = await self._client.create(
-                CONTROLLER_REVISIONS, owner.namespace, self._body(owner, wanted)
+            stored = await create_noted(
+                self._client, self._watched.revisions, CONTROLLER_REVISIONS, key, body, scope
             )
         except AlreadyExists:
-            cache.retract(key)
             stored = await self._client.get(CONTROLLER_REVISIONS, key)
             controller = stored.metadata.controller
             if controller is None or controller.uid != owner.uid or template_of(stored) != wanted.template:
                 raise RevisionTaken(wanted.name) from None
-        except BaseException:
-            cache.retract(key)
-            raise
         return fact_of(stored)
 
     async def renumber(
@@ -71,14 +67,8 @@ class Revisions:
     async def delete(self, owner: Metadata, revision: RevisionFact, scope: Hashable) -> None:
         """Forget a revision; that it is gone already is fine."""
         key = ObjectKey(owner.namespace, revision.name)
-        self._watched.revisions.note_delete(key, revision.uid, owner=scope)
-        try:
-            await self._client.delete(CONTROLLER_REVISIONS, key, uid=revision.uid)
-        except NotFound:
-            return
-        except BaseException:
-            self._watched.revisions.retract(key)
-            raise
+        target = Target(CONTROLLER_REVISIONS, key, revision.uid)
+        await delete_noted(self._client, self._watched.revisions, target, scope)
 
     def _body(self, owner: Metadata, wanted: MakeRevision) -> dict[str, Any]:
         cause = owner.annotations.get(CHANGE_CAUSE_ANNOTATION)

@@ -12,6 +12,7 @@ from cafe.kernel import Clock, Conflict, Note, ObjectKey, Unavailable
 from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists, NotFound
 from cafe.kube.kinds import IN_PLACE_SETS
+from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
 from cafe.kube.statuses import status_patch
@@ -139,14 +140,8 @@ class KubeSets:
         """Begin the deletion of exactly the pod that was judged."""
         pod = deletion.pod
         key = ObjectKey(view.owner.metadata.namespace, pod.name)
-        self._watched.pods.note_delete(key, pod.uid, owner=_scope(view.owner))
-        try:
-            await self._client.delete(PODS, key, uid=pod.uid, resource_version=pod.resource_version)
-        except NotFound:
-            return
-        except BaseException:
-            self._watched.pods.retract(key)
-            raise
+        target = Target(PODS, key, pod.uid, pod.resource_version)
+        await delete_noted(self._client, self._watched.pods, target, _scope(view.owner))
 
     async def take_step(self, view: SetView, step: Step) -> PodFact:
         """Make the one write of *step*; return the pod as stored then."""

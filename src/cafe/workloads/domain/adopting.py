@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment, PodSetType
-from cafe.api.names import ADOPT_ANNOTATION, APP_LABEL, REVISION_LABEL, UNIT_LABEL
+from cafe.api.names import ADOPT_ANNOTATION, REVISION_LABEL
 from cafe.kernel import Refusal
+from cafe.workloads.domain.children import own_labels
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 
 DEPLOYMENT = "Deployment"
@@ -195,7 +196,7 @@ def decide_adoption(
 
 
 def _labels(app: str, unit: str, revision: str) -> dict[str, str]:
-    return {APP_LABEL: app, REVISION_LABEL: revision} | ({UNIT_LABEL: unit} if unit else {})
+    return own_labels(app, unit) | {REVISION_LABEL: revision}
 
 
 def _demand_alike(app: CafeDeployment, old: OldDeployment, view: AdoptionView) -> None:

@@ -32,16 +32,24 @@ def child_name(app: str, unit: str) -> str:
     return f"{app}-{clean}" if clean == unit.lower() else f"{app}-{clean}-{digest_of(unit)[:5]}"
 
 
+def own_labels(app: str, unit: str) -> dict[str, str]:
+    """Return the labels by which a unit's set and pods are told from all others."""
+    return {APP_LABEL: app} | ({UNIT_LABEL: unit} if unit else {})
+
+
+def own_selector(app: CafeDeployment, own: Mapping[str, str]) -> LabelSelector:
+    """Return the application's selector, narrowed by *own* labels."""
+    whole = app.spec.selector
+    return msgspec.structs.replace(whole, match_labels=whole.match_labels | dict(own))
+
+
 def render_child(app: CafeDeployment, unit: str, goal: UnitGoal) -> InPlaceSetSpec:
     """Return the set's spec: the application's template, bound to the unit's nodes."""
-    own = {APP_LABEL: app.metadata.name} | ({UNIT_LABEL: unit} if unit else {})
+    own = own_labels(app.metadata.name, unit)
     strategy = app.spec.strategy
     return InPlaceSetSpec(
         replicas=goal.replicas,
-        selector=LabelSelector(
-            match_labels=app.spec.selector.match_labels | own,
-            match_expressions=app.spec.selector.match_expressions,
-        ),
+        selector=own_selector(app, own),
         template=render_template(app, unit, own),
         strategy=InPlaceSetStrategy(
             partition=goal.partition,

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cafe.kernel.entropy import NAME_ALPHABET
 from cafe.workloads.domain.budget import Budget, aims_at
-from cafe.workloads.domain.crowd import Crowd
+from cafe.workloads.domain.crowd import Crowd, by_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 
@@ -91,12 +91,9 @@ def decide_scale(
             choose it again.
     """
     crowd = Crowd.of(pods, dwell)
-    live = [p for p in crowd.restless if not p.is_deleting]
-    gone = [Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
-    rest = [p for p in live if not p.is_over]
-    gone += _asked_for(rest, budget, dwell)
+    gone = due_to_go(crowd.restless, budget.healthy, dwell)
     leaving = {d.pod.uid for d in gone}
-    staying = [p for p in rest if p.uid not in leaving]
+    staying = [p for p in crowd.unsettled() if p.uid not in leaving]
     missing = goal.replicas - len(staying) - crowd.calm_count()
     if missing < 0:
         # A ready pod that has not dwelt long enough serves nobody yet: it goes before any that does.
@@ -110,12 +107,19 @@ def decide_scale(
     return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
 
 
-def _asked_for(pods: Sequence[PodFact], budget: Budget, dwell: Dwell) -> list[Deletion]:
-    """Return the pods marked for deletion that may go now: idle ones freely, serving ones by the budget."""
-    wanted = sorted((p for p in pods if p.is_delete_wanted), key=lambda p: p.name)
+def due_to_go(pods: Iterable[PodFact], healthy: int, dwell: Dwell) -> list[Deletion]:
+    """Return the pods that go whatever the number is, by name: first those that ended, then those marked.
+
+    Of the marked, idle ones go freely, and at most *healthy* serving ones.
+    """
+    live = sorted((p for p in pods if not p.is_deleting), key=by_name)
+    wanted = [p for p in live if p.is_delete_wanted and not p.is_over]
     idle = [p for p in wanted if not dwell.is_available(p)]
     serving = [p for p in wanted if dwell.is_available(p)]
-    return [Deletion(p, "its replacement was asked for") for p in (*idle, *serving[: budget.healthy])]
+    return [
+        *(Deletion(p, f"it has {p.phase.lower()}") for p in live if p.is_over),
+        *(Deletion(p, "its replacement was asked for") for p in (*idle, *serving[: max(0, healthy)])),
+    ]
 
 
 def deletion_order(pods: Sequence[PodFact]) -> list[PodFact]:

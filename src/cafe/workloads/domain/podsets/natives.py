@@ -5,22 +5,23 @@ which ordinal up a StatefulSet is new. A goal is remembered in an annotation of 
 the set knows what it was asked for.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment
-from cafe.api.names import APP_LABEL, POD_REVISION_LABEL, UNIT_LABEL
+from cafe.api.names import POD_REVISION_LABEL
 from cafe.kernel import Refusal, digest_of
-from cafe.workloads.domain.budget import Budget, count_of
-from cafe.workloads.domain.children import render_template
+from cafe.workloads.domain.budget import count_of
+from cafe.workloads.domain.children import own_labels, own_selector, render_template
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, Spec, UnitReport
+from cafe.workloads.domain.scaling import Deletion
 from cafe.workloads.domain.telling import few
 
 REPLICA_SET = "ReplicaSet"
@@ -74,19 +75,10 @@ class PricePod:
 
     pod: PodFact
     cost: int | None
-    name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplacePod:
-    """Delete a pod whose set makes another in its stead, and why."""
-
-    pod: PodFact
-    reason: str
-    name: str = ""
-
-
-NativeAction = MakeNative | ChangeNative | DropNative | PricePod | ReplacePod
+NativeAction = MakeNative | ChangeNative | DropNative | PricePod | Deletion
+"""A pod that is deleted is one whose set makes another in its stead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +87,10 @@ class Limits:
 
     unavailable: int
     surge: int = 0
+
+    def floor(self, replicas: int) -> int:
+        """Return how many of *replicas* pods must be available."""
+        return max(0, replicas - self.unavailable)
 
 
 def limits_of(app: CafeDeployment, replicas: int) -> Limits:
@@ -112,47 +108,30 @@ def limits_of(app: CafeDeployment, replicas: int) -> Limits:
 def floor_of(app: CafeDeployment, replicas: int) -> int:
     """Return how many of *replicas* pods must be available; limits that can't be read demand nothing."""
     try:
-        return max(0, replicas - limits_of(app, replicas).unavailable)
+        return limits_of(app, replicas).floor(replicas)
     except Refusal:
         return 0
 
 
-def own_labels(app: CafeDeployment, unit: str) -> dict[str, str]:
-    """Return the labels by which a unit's pods are told from all others."""
-    return {APP_LABEL: app.metadata.name} | ({UNIT_LABEL: unit} if unit else {})
-
-
 def template_of(app: CafeDeployment, unit: str, revision: str) -> dict[str, Any]:
     """Return the unit's pod template; its pods carry their revision, as none of these sets tells it alike."""
-    template = render_template(app, unit, own_labels(app, unit) | {POD_REVISION_LABEL: revision})
+    template = render_template(
+        app, unit, own_labels(app.metadata.name, unit) | {POD_REVISION_LABEL: revision}
+    )
     rendered: dict[str, Any] = msgspec.to_builtins(template)
     return rendered
 
 
 def selector_of(app: CafeDeployment, unit: str, more: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the selector of a unit's set, with *more* labels."""
-    own = app.spec.selector
-    labels = own.match_labels | own_labels(app, unit) | dict(more or {})
-    selector: dict[str, Any] = {"matchLabels": labels}
-    if own.match_expressions:
-        selector["matchExpressions"] = msgspec.to_builtins(own.match_expressions)
+    own = own_labels(app.metadata.name, unit) | dict(more or {})
+    selector: dict[str, Any] = msgspec.to_builtins(own_selector(app, own))
     return selector
 
 
 def digest_of_template(template: Mapping[str, Any]) -> str:
     """Return the digest that tells whether a set has this template, whatever the API server adds to it."""
     return str(digest_of(template))
-
-
-def marked(pods: Iterable[PodFact], budget: Budget, dwell: Dwell) -> list[ReplacePod]:
-    """Return the pods that ended, and those marked for deletion that may go, serving ones by the budget."""
-    live = sorted((p for p in pods if not p.is_deleting), key=lambda p: p.name)
-    gone = [ReplacePod(p, f"it has {p.phase.lower()}") for p in live if p.is_over]
-    wanted = [p for p in live if p.is_delete_wanted and not p.is_over]
-    idle = [p for p in wanted if not dwell.is_available(p)]
-    serving = [p for p in wanted if dwell.is_available(p)]
-    chosen = (*idle, *serving[: max(0, budget.healthy)])
-    return [*gone, *(ReplacePod(p, "its replacement was asked for") for p in chosen)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import POD_REVISION_LABEL
-from cafe.workloads.domain.budget import Budget
 from cafe.workloads.domain.children import child_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.groups import UnitGoal
@@ -26,16 +25,14 @@ from cafe.workloads.domain.podsets.natives import (
     MakeNative,
     NativeAction,
     PricePod,
-    ReplacePod,
     digest_of_template,
     floor_of,
     limits_of,
-    marked,
     report_of,
     selector_of,
     template_of,
 )
-from cafe.workloads.domain.scaling import deletion_order
+from cafe.workloads.domain.scaling import Deletion, deletion_order, due_to_go
 
 
 def unit_report(
@@ -112,8 +109,7 @@ def _shrunk(
     Pods of the newest revision that don't serve use it up, so a bad image stops.
     """
     total = new.asked + sum(old.asked for old in olds)
-    floor = max(0, goal.replicas - limits.unavailable)
-    left = max(0, min(most, total - floor - new.sick))
+    left = max(0, min(most, total - limits.floor(goal.replicas) - new.sick))
     shrunk = dict.fromkeys((old.name for old in olds), 0)
     for old in olds:
         taken = min(left, old.sick)
@@ -178,7 +174,7 @@ class _Scale:
     """Which sets get another number now, by name, and what is written to pods."""
 
     wanted: Mapping[str, int]
-    pods: Sequence[PricePod | ReplacePod]
+    pods: Sequence[PricePod | Deletion]
 
 
 def _scale(
@@ -191,7 +187,7 @@ def _scale(
     counts = {one.name: count(one, dwell) for one in (newest, *olds)}
     wanted = decide_replicas(goal, counts[newest.name], [counts[o.name] for o in olds], limits)
     moved = {one.name: wanted[one.name] for one in (newest, *olds) if wanted[one.name] != one.asked}
-    pods: list[PricePod | ReplacePod] = []
+    pods: list[PricePod | Deletion] = []
     for one in (newest, *olds):
         priced = prices(one, max(0, one.asked - wanted[one.name]), dwell)
         pods += priced
@@ -199,9 +195,8 @@ def _scale(
             del moved[one.name]
     if not moved and not pods:
         available = sum(c.available for c in counts.values())
-        budget = Budget(available - max(0, goal.replicas - limits.unavailable), 0)
         restless = [pod for one in (newest, *olds) for pod in one.pods.restless]
-        pods += marked(restless, budget, dwell)
+        pods += due_to_go(restless, available - limits.floor(goal.replicas), dwell)
     return _Scale(moved, pods)
 
 

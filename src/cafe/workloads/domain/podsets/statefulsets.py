@@ -16,9 +16,7 @@ from typing import Any
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment
-from cafe.workloads.domain.budget import Budget
 from cafe.workloads.domain.children import child_name
-from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, StatefulSetFact, UnitFact, UnitReport
@@ -29,15 +27,14 @@ from cafe.workloads.domain.podsets.natives import (
     Found,
     MakeNative,
     NativeAction,
-    ReplacePod,
     digest_of_template,
     floor_of,
     limits_of,
-    marked,
     report_of,
     selector_of,
     template_of,
 )
+from cafe.workloads.domain.scaling import Deletion, due_to_go
 
 ORDINAL = re.compile(r"-([0-9]+)$")
 
@@ -127,7 +124,7 @@ def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release
         spec["minReadySeconds"] = app.spec.strategy.min_ready_seconds
     if held.replicas != goal.replicas:
         spec["replicas"] = goal.replicas
-    partition, pods = held.partition, list[ReplacePod]()
+    partition, pods = held.partition, list[Deletion]()
     if fact.revision != release.revision or held.rendered != rendered:
         spec["template"] = template
         # Above all pods, those included that go: nothing moves before its group is open.
@@ -153,26 +150,19 @@ def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
 
 def _moved(
     app: CafeDeployment, goal: UnitGoal, held: StatefulSetFact, revision: str
-) -> tuple[int, list[ReplacePod]]:
+) -> tuple[int, list[Deletion]]:
     """Return the next partition, and the pods to replace now."""
-    dwell = held.pods.dwell
     most = limits_of(app, goal.replicas).unavailable
     found = places(held, revision, goal.replicas)
     partition = held.partition
     if not app.spec.strategy.pause:
         partition = decide_partition(goal, found, held.partition, most)
     due = [p.pod for p in found if p.ordinal >= partition and p.pod and p.pod.revision != revision]
-    pods = [ReplacePod(pod, "its group is open") for pod in due]
+    pods = [Deletion(pod, "its group is open") for pod in due]
     if not pods and partition == held.partition:
-        pods = _asked_for(goal, found, held, most, dwell)
+        healthy = sum(p.serves for p in found) - (goal.replicas - most)
+        pods = due_to_go(held.pods.restless, healthy, held.pods.dwell)
     return partition, pods
-
-
-def _asked_for(
-    goal: UnitGoal, found: Sequence[Place], held: StatefulSetFact, most: int, dwell: Dwell
-) -> list[ReplacePod]:
-    healthy = sum(p.serves for p in found) - (goal.replicas - most)
-    return marked(held.pods.restless, Budget(healthy, 0), dwell)
 
 
 def _new_spec(app: CafeDeployment, unit: str, goal: UnitGoal, template: dict[str, Any]) -> dict[str, Any]:
