@@ -1,12 +1,14 @@
 """CafeDeployment: one application over its cells or zones, released in groups counted across them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule, Scale
-from cafe.api.inplaceset import SELECTOR_RULES
+from cafe.api.inplaceset import BUDGET_RULE, SELECTOR_RULES
+from cafe.api.names import CELL_LABEL, ZONE_LABEL
 from cafe.api.shapes import Condition, IntOrPercent, LabelSelector, Metadata, PodTemplate
 from cafe.api.strategy import CafeDeploymentStrategy
 
@@ -25,6 +27,10 @@ class UnitType(StrEnum):
     CELL = "Cell"
     ZONE = "Zone"
     NONE = "None"
+
+
+NODE_LABELS: Mapping[UnitType, str] = {UnitType.CELL: CELL_LABEL, UnitType.ZONE: ZONE_LABEL}
+"""The node label in which a unit's name stands."""
 
 
 class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -264,13 +270,11 @@ POD_SET_RULES = (
         field_path=".spec.strategy.maxSurge",
     ),
     Rule(
-        rule="(type(self.strategy.maxUnavailable) == int ? self.strategy.maxUnavailable > 0 : "
-        "self.strategy.maxUnavailable.matches('^(100|[1-9][0-9]?)%$')) || "
+        rule=f"({BUDGET_RULE.rule}) || "
         "((type(self.strategy.maxUnavailable) == int ? self.strategy.maxUnavailable == 0 : "
         "self.strategy.maxUnavailable == '0%') && (type(self.strategy.maxSurge) == int ? "
         "self.strategy.maxSurge > 0 : self.strategy.maxSurge != '0%'))",
-        message="strategy.maxUnavailable must be at least 1 or between 1% and 100%: with 0 no pod could ever "
-        "be updated, unless strategy.maxSurge lets new ones come first",
+        message=f"{BUDGET_RULE.message}, unless strategy.maxSurge lets new ones come first",
         field_path=".spec.strategy.maxUnavailable",
     ),
 )

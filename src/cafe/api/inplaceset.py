@@ -19,6 +19,16 @@ class PodUpgradePolicy(StrEnum):
     RECREATE = "Recreate"
 
 
+UpgradePolicy = Annotated[
+    PodUpgradePolicy,
+    Meta(
+        description="InPlaceIfPossible replaces a pod only if the change can't be made in place; "
+        "InPlaceOnly refuses such a change; Recreate always replaces."
+    ),
+]
+"""How pods get to the update revision, wherever it is said."""
+
+
 class InPlaceSetStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     """How pods are updated."""
 
@@ -38,13 +48,7 @@ class InPlaceSetStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
             extra_json_schema=PERCENT_OR_COUNT,
         ),
     ] = "25%"
-    pod_upgrade_policy: Annotated[
-        PodUpgradePolicy,
-        Meta(
-            description="InPlaceIfPossible replaces a pod only if the change can't be made in place; "
-            "InPlaceOnly refuses such a change; Recreate always replaces."
-        ),
-    ] = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
+    pod_upgrade_policy: UpgradePolicy = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
     grace_period_seconds: Annotated[
         int,
         Meta(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from cafe.api.inplaceset import PERCENT_OR_COUNT, PodUpgradePolicy
+from cafe.api.inplaceset import PERCENT_OR_COUNT, PodUpgradePolicy, UpgradePolicy
 from cafe.api.shapes import IntOrPercent
 
 
@@ -156,13 +156,7 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
         ),
     ] = 600
     pause: Annotated[bool, Meta(description="Start no further pod.")] = False
-    pod_upgrade_policy: Annotated[
-        PodUpgradePolicy,
-        Meta(
-            description="InPlaceIfPossible replaces a pod only if the change can't be made in place; "
-            "InPlaceOnly refuses such a change; Recreate always replaces."
-        ),
-    ] = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
+    pod_upgrade_policy: UpgradePolicy = PodUpgradePolicy.IN_PLACE_IF_POSSIBLE
     grace_period_seconds: Annotated[
         int,
         Meta(

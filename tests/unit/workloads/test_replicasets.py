@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.facts import DOOMED, PodFact
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFact
 from cafe.workloads.domain.podsets.natives import (
-    DOOMED,
     ChangeNative,
     Limits,
     PricePod,

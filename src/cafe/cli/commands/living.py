@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from cafe.api.names import CELL_LABEL, ZONE_LABEL
+import msgspec
+
+from cafe.api.cafedeployment import NODE_LABELS, UnitType
+from cafe.api.selectors import selector_text
+from cafe.api.shapes import LabelSelector
 from cafe.cli.errors import Exit, Problem
 from cafe.cli.ports import Cluster, Document, ImportOptions, Resource, SourceDocument
 from cafe.cli.resources import AUTOSCALERS, DEPLOYMENTS, NODES, PODS, STATEFUL_SETS
 from cafe.kernel import ObjectKey
-
-NODE_LABELS = {"Cell": CELL_LABEL, "Zone": ZONE_LABEL}
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS)
 """What can be taken over, in the order in which a bare name is looked up."""
@@ -113,14 +115,14 @@ async def count_running(
     """
     running = {d["metadata"]["name"]: d for d in await cluster.list(DEPLOYMENTS, options.namespace)}
     nodes = {n["metadata"]["name"]: n["metadata"].get("labels") or {} for n in await cluster.list(NODES)}
-    label = NODE_LABELS.get(options.unit_type, "")
+    label = NODE_LABELS.get(UnitType(options.unit_type), "")
     counts: dict[str, Mapping[str, int]] = {}
     for document in documents:
         name = str((document.body.get("metadata") or {}).get("name"))
         if document.body.get("kind") != "Deployment" or name not in running:
             continue
-        selector = (running[name]["spec"].get("selector") or {}).get("matchLabels") or {}
-        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        selector = msgspec.convert(running[name]["spec"]["selector"], LabelSelector)
+        labels = selector_text(selector)
         pods = await cluster.list(PODS, options.namespace, labels=labels)
         there = Counter(
             nodes.get((p["spec"] or {}).get("nodeName") or "", {}).get(label, "") if label else ""

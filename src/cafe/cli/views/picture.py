@@ -138,12 +138,15 @@ async def load_revisions(cluster: Cluster, app: CafeDeployment) -> list[Revision
     return sorted(found, key=lambda r: r.number)
 
 
-async def _stored_revisions(cluster: Cluster, app: CafeDeployment) -> list[Document]:
+def owned_by(uid: str, documents: Iterable[Document]) -> list[Document]:
+    """Return those of *documents* that belong to the object of that UID."""
     return [
-        document
-        for document in await cluster.list(REVISIONS, app.metadata.namespace)
-        if any(o.get("uid") == app.metadata.uid for o in document["metadata"].get("ownerReferences") or [])
+        d for d in documents if any(o.get("uid") == uid for o in d["metadata"].get("ownerReferences") or [])
     ]
+
+
+async def _stored_revisions(cluster: Cluster, app: CafeDeployment) -> list[Document]:
+    return owned_by(app.metadata.uid, await cluster.list(REVISIONS, app.metadata.namespace))
 
 
 def _revision(document: Document, owner: str) -> Revision:
@@ -167,12 +170,7 @@ async def load_pods(cluster: Cluster, app: CafeDeployment) -> Sequence[Document]
 
 async def load_facts(cluster: Cluster, app: CafeDeployment) -> Facts:
     """Return what a plan for *app* is made from."""
-    meta = app.metadata
-    owned = [
-        s
-        for s in await cluster.list(SETS, meta.namespace)
-        if any(o.get("uid") == meta.uid for o in s["metadata"].get("ownerReferences") or [])
-    ]
+    owned = owned_by(app.metadata.uid, await cluster.list(SETS, app.metadata.namespace))
     stored = await _stored_revisions(cluster, app)
     return Facts(sets=owned, pods=await load_pods(cluster, app), revisions=stored)
 

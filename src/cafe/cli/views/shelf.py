@@ -11,6 +11,7 @@ from cafe.api.cafedeployment import CafeDeployment
 from cafe.cli.errors import Exit, Problem
 from cafe.cli.ports import Cluster, Document
 from cafe.cli.resources import APP_REVISIONS, APP_SERVICES
+from cafe.cli.views.picture import owned_by
 from cafe.kernel import ObjectKey
 
 
@@ -64,12 +65,8 @@ async def load_shelf(cluster: Cluster, key: ObjectKey) -> Shelf:
         Problem: There is no such service, or it has a shape that this cafe does not know.
     """
     document = await cluster.get(APP_SERVICES, key)
-    uid = document["metadata"].get("uid")
-    found = [
-        d
-        for d in await cluster.list(APP_REVISIONS, key.namespace)
-        if any(o.get("uid") == uid for o in d["metadata"].get("ownerReferences") or [])
-    ]
+    uid = str(document["metadata"].get("uid"))
+    found = owned_by(uid, await cluster.list(APP_REVISIONS, key.namespace))
     try:
         service = msgspec.convert(document, CafeAppService)
         revisions = [msgspec.convert(d, CafeAppRevision) for d in found]

@@ -1,11 +1,12 @@
 """What a Deployment leaves behind, on Kubernetes. Read live: it happens once in an application's life."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.cafedeployment import NODE_LABELS, CafeDeployment
 from cafe.api.names import APP_LABEL
 from cafe.api.selectors import selector_text
 from cafe.kernel import Conflict, ObjectKey
@@ -27,7 +28,6 @@ from cafe.workloads.domain.adopting import (
     OldSet,
     Thing,
 )
-from cafe.workloads.domain.children import NODE_LABELS
 
 
 class KubeAdoptions:
@@ -94,7 +94,7 @@ class KubeAdoptions:
         if isinstance(action, GiveUp):
             kinds: dict[str, Kind[Any]] = {DEPLOYMENT: DEPLOYMENTS, REPLICA_SET: REPLICA_SETS}
             kind = kinds[action.kind]
-            try:
+            with suppress(NotFound):
                 await self._client.delete(
                     kind,
                     key,
@@ -102,8 +102,6 @@ class KubeAdoptions:
                     resource_version=thing.resource_version,
                     propagation="Orphan",
                 )
-            except NotFound:
-                return
             return
         guard = {"uid": thing.uid, "resourceVersion": thing.resource_version}
         body = {"metadata": {**guard, "labels": dict(action.labels)}}

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.api.cafedeployment import NODE_LABELS, CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import APP_LABEL, CELL_LABEL, ZONE_LABEL
+from cafe.api.names import APP_LABEL
 from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.api.shapes import OwnerReference as ApiOwner
@@ -71,7 +71,7 @@ class UnitCensus:
     """Which cells and zones have nodes; kept from changes, so that asking costs nothing."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, Counter[str]] = {CELL_LABEL: Counter(), ZONE_LABEL: Counter()}
+        self._counts: dict[str, Counter[str]] = {label: Counter() for label in NODE_LABELS.values()}
 
     def saw(self, old: Node | None, new: Node | None) -> bool:
         """Take in a node's change; say whether a unit came or went."""
@@ -85,7 +85,7 @@ class UnitCensus:
 
     def units(self, unit_type: UnitType) -> frozenset[str]:
         """Return the units of that type that have nodes."""
-        label = {UnitType.CELL: CELL_LABEL, UnitType.ZONE: ZONE_LABEL}.get(unit_type)
+        label = NODE_LABELS.get(unit_type)
         return frozenset(+self._counts[label]) if label else frozenset()
 
 

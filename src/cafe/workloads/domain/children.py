@@ -7,15 +7,12 @@ from typing import Any
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.api.cafedeployment import NODE_LABELS, CafeDeployment
 from cafe.api.inplaceset import InPlaceSetSpec, InPlaceSetStrategy
-from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, ZONE_LABEL
+from cafe.api.names import APP_LABEL, UNIT_LABEL
 from cafe.api.shapes import LabelSelector, PodTemplate, TemplateMetadata
 from cafe.kernel import digest_of
 from cafe.workloads.domain.groups import UnitGoal
-
-NODE_LABELS: Mapping[str, str] = {UnitType.CELL: CELL_LABEL, UnitType.ZONE: ZONE_LABEL}
-"""The node label in which a unit's name stands."""
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 NOT_IN_NAMES = re.compile(r"[^a-z0-9-]")

@@ -12,7 +12,7 @@ from itertools import chain
 from operator import attrgetter
 
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.facts import DOOMED, PodFact
 
 SHELF = 128
 """Pods that a shelf of a `Roll` begins with: near the square root of the 10,000 pods of a large set, where
@@ -167,7 +167,7 @@ def _part(pods: Iterable[PodFact], dwell: Dwell) -> tuple[tuple[PodFact, ...], M
     calm: dict[str, list[PodFact]] = {}
     for pod in pods:
         # What serves is Running and ready, has its gate up and no update under way, and stays.
-        if dwell.is_available(pod) and not pod.is_delete_wanted:
+        if dwell.is_available(pod) and not pod.is_delete_wanted and pod.deletion_cost != DOOMED:
             calm.setdefault(pod.revision, []).append(pod)
         else:
             restless.append(pod)

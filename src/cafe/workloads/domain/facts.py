@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+DOOMED = -(2**31) + 1
+"""The deletion cost of a pod that is to go when its ReplicaSet shrinks; below any that people would write."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerFact:

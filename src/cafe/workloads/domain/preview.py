@@ -64,7 +64,7 @@ def look_ahead(
     plan = now.status.plan
     is_rollback = plan is not None and is_older(revision, plan.revision, ages or {})
     strategy = on_way_back(wanted.spec.strategy, is_rollback=is_rollback)
-    sizes = [_size(wanted, name, quotas[name], units.get(name, UnitNow())) for name in names]
+    sizes = [_size(wanted, revision, name, quotas[name], units.get(name, UnitNow())) for name in names]
     way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
     paths = way.paths if isinstance(way, Recreate) else ()
     if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
@@ -91,11 +91,12 @@ def _ties(now: CafeDeployment, units: Mapping[str, UnitNow]) -> dict[str, int]:
     return has
 
 
-def _size(wanted: CafeDeployment, name: str, quota: int, unit: UnitNow) -> UnitSize:
-    """Count the pods that run the wanted template already: on the way back to an old revision most do."""
-    if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
-        revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
-        return UnitSize(name, quota, (unit.by_revision or {}).get(revision, 0), unit.replicas)
-    child = render_child(wanted, name, UnitGoal(replicas=0, partition=0))
-    revision = hash_of(msgspec.to_builtins(child.template), 0)
+def _size(wanted: CafeDeployment, revision: str, name: str, quota: int, unit: UnitNow) -> UnitSize:
+    """Count the pods that run the wanted template already: on the way back to an old revision most do.
+
+    Pods of native sets carry the application's *revision*, those of an InPlaceSet their set's own.
+    """
+    if wanted.spec.pod_set_type is PodSetType.IN_PLACE_SET:
+        child = render_child(wanted, name, UnitGoal(replicas=0, partition=0))
+        revision = hash_of(msgspec.to_builtins(child.template), 0)
     return UnitSize(name, quota, (unit.by_revision or {}).get(revision, 0), unit.replicas)

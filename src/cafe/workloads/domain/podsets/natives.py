@@ -27,9 +27,6 @@ from cafe.workloads.domain.telling import few
 REPLICA_SET = "ReplicaSet"
 STATEFUL_SET = "StatefulSet"
 
-DOOMED = -(2**31) + 1
-"""The deletion cost of a pod that is to go when its ReplicaSet shrinks; below any that people would write."""
-
 
 @dataclass(frozen=True, slots=True)
 class MakeNative:

@@ -13,10 +13,10 @@ from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import POD_REVISION_LABEL
 from cafe.workloads.domain.children import child_name
 from cafe.workloads.domain.dwell import Dwell
+from cafe.workloads.domain.facts import DOOMED
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFact, UnitReport
 from cafe.workloads.domain.podsets.natives import (
-    DOOMED,
     REPLICA_SET,
     ChangeNative,
     DropNative,
@@ -206,19 +206,16 @@ def prices(one: ReplicaSetFact, surplus: int, dwell: Dwell) -> list[PricePod]:
     A ReplicaSet deletes what isn't ready first, then the cheapest (KEP-2255). Where ready pods are left to
     choose from, the chosen ones are made the cheapest; the price goes when nobody is to go any more.
     """
-    live = [*one.pods.unsettled(), *one.pods.all_calm()] if surplus or _has_doomed(one) else []
+    unsettled = one.pods.unsettled()
     if not surplus:
-        settled = len(live) <= one.asked
-        return [PricePod(p, None) for p in live if p.deletion_cost == DOOMED] if settled else []
+        is_settled = len(unsettled) + one.pods.calm_count() <= one.asked
+        return [PricePod(p, None) for p in unsettled if is_settled and p.deletion_cost == DOOMED]
+    live = [*unsettled, *one.pods.all_calm()]
     ranked = sorted(deletion_order(live), key=lambda p: (dwell.is_available(p), not p.is_delete_wanted))
     chosen, rest = ranked[:surplus], ranked[surplus:]
     if not any(p.is_ready for p in rest):
         return []
     return [PricePod(p, DOOMED) for p in chosen if p.is_ready and p.deletion_cost != DOOMED]
-
-
-def _has_doomed(one: ReplicaSetFact) -> bool:
-    return any(p.deletion_cost == DOOMED for p in one.pods)
 
 
 def _sets(fact: UnitFact) -> tuple[ReplicaSetFact, ...]:
