@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -129,6 +129,16 @@ class App:
     def updated(self, image: str) -> Counter[str]:
         """Count, per cell, the pods whose spec asks for *image*."""
         return Counter(unit_of(pod) for pod in self.pods() if image_of(pod) == image)
+
+
+def release(app: App, image: str, updated: Callable[[App, str], Counter[str]] = App.updated) -> None:
+    """Confirm group by group: 1+1, 2+2, 2+2 pods of *image*, as *updated* counts them per cell."""
+    for group, count in ((0, 1), (1, 3)):
+        waiting = app.wait_waiting("WaitingForConfirm", group)
+        assert updated(app, image) == dict.fromkeys(CELLS, count)
+        app.confirm(waiting)
+    app.wait_complete()
+    assert updated(app, image) == dict.fromkeys(CELLS, 5)
 
 
 def unit_of(pod: Object) -> str:

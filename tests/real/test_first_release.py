@@ -15,20 +15,11 @@ from tests.real.rollouts import (
     history_of,
     image_of,
     is_available,
+    release,
     restarts,
 )
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-
-def release(app: App, image: str) -> None:
-    """Confirm group by group: 1+1, 2+2, 2+2 pods."""
-    for group, updated in ((0, 1), (1, 3)):
-        waiting = app.wait_waiting("WaitingForConfirm", group)
-        assert app.updated(image) == dict.fromkeys(CELLS, updated)
-        app.confirm(waiting)
-    app.wait_complete()
-    assert app.updated(image) == dict.fromkeys(CELLS, 5)
 
 
 def places(pods: list[Object]) -> dict[str, tuple[str, ...]]:

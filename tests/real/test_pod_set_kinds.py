@@ -7,7 +7,7 @@ import pytest
 from testbed.nodes import ask
 from testbed.waiting import wait_for
 from tests.real.cluster import SOON, Object
-from tests.real.rollouts import BAD, CELLS, V1, V2, App, history_of, image_of, is_available, unit_of
+from tests.real.rollouts import BAD, CELLS, V1, V2, App, history_of, image_of, is_available, release, unit_of
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -28,22 +28,12 @@ def ordinals(app: App, image: str) -> list[str]:
     return sorted(pod["metadata"]["name"] for pod in live(app) if image_of(pod) == image)
 
 
-def release(app: App, image: str) -> None:
-    """Confirm group by group: 1+1, 2+2, 2+2 pods."""
-    for group, count in ((0, 1), (1, 3)):
-        waiting = app.wait_waiting("WaitingForConfirm", group)
-        assert updated(app, image) == dict.fromkeys(CELLS, count)
-        app.confirm(waiting)
-    app.wait_complete()
-    assert updated(app, image) == dict.fromkeys(CELLS, 5)
-
-
 @pytest.mark.usefixtures("real_nodes", "controller")
 @pytest.mark.parametrize("kind", ["ReplicaSet", "StatefulSet"])
 def test_native_sets_go_through_the_same_groups_and_back_from_a_bad_image(app: App, kind: str) -> None:
     with history_of(app) as history:
         app.create("real", spec={"podSetType": kind})
-        release(app, V1)
+        release(app, V1, updated)
         before = uids(app, V1)
 
         history.begin()
@@ -75,7 +65,7 @@ def test_native_sets_go_through_the_same_groups_and_back_from_a_bad_image(app: A
 @pytest.mark.usefixtures("real_nodes", "controller")
 def test_ordinals_go_from_the_top_and_come_back_from_mid_release(app: App) -> None:
     app.create("real", spec={"podSetType": "StatefulSet"})
-    release(app, V1)
+    release(app, V1, updated)
     app.set_image(V2)
     app.confirm(app.wait_waiting("WaitingForConfirm", 0))
     app.wait_waiting("WaitingForConfirm", 1)

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from cafe.api.names import UNIT_LABEL
-from cafe_sim.contract import Json
 from tests.simulation.world import (
     APPS,
     CELLS,
@@ -20,22 +19,12 @@ from tests.simulation.world import (
     is_available,
     lowest,
     place,
+    released,
     restarts,
 )
 from tests.worlds.clock import in_virtual_time
 
 CONFIRMED = {"needWaitingForConfirm": True}
-
-
-async def released(world: World, body: Json | None = None) -> None:
-    """Bring up the application `web` without questions, then apply *body* as it is."""
-    wanted = body or an_app()
-    quiet = {**wanted, "spec": {**wanted["spec"]}}
-    quiet["spec"]["strategy"] = {**wanted["spec"]["strategy"], "needWaitingForConfirm": False}
-    world.apply(quiet)
-    await world.run(lambda: world.is_complete("web"))
-    world.apply(wanted)
-    await world.run(lambda: world.is_complete("web"))
 
 
 def per_cell(world: World, wanted: str | None = None) -> Counter[str]:

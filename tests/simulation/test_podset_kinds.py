@@ -7,7 +7,19 @@ import pytest
 
 from cafe.api.names import POD_REVISION_LABEL, SPECIFIED_DELETE_LABEL, UNIT_LABEL
 from cafe_sim.contract import Json
-from tests.simulation.world import APPS, PODS, PROBED, World, a_template, a_world, an_app, image, is_ready
+from tests.simulation.world import (
+    APPS,
+    PODS,
+    PROBED,
+    World,
+    a_template,
+    a_world,
+    an_app,
+    image,
+    is_ready,
+    lowest,
+    released,
+)
 from tests.worlds.clock import in_virtual_time
 
 KINDS = ("ReplicaSet", "StatefulSet")
@@ -22,16 +34,6 @@ def app_of(kind: str, replicas: int = 10, **strategy: object) -> Json:
     body = an_app(replicas, **strategy)
     body["spec"]["podSetType"] = kind
     return body
-
-
-async def released(world: World, body: Json) -> None:
-    """Bring up an application without questions, then apply *body* as it is."""
-    quiet = {**body, "spec": {**body["spec"]}}
-    quiet["spec"]["strategy"] = {**body["spec"]["strategy"], "needWaitingForConfirm": False}
-    world.apply(quiet)
-    await world.run(lambda: world.is_complete("web"))
-    world.apply(body)
-    await world.run(lambda: world.is_complete("web"))
 
 
 def live(world: World) -> list[Json]:
@@ -51,20 +53,14 @@ def uids(world: World, wanted: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in live(world) if image(pod) == wanted}
 
 
+def serves(pod: Json) -> bool:
+    """Whether traffic may reach a pod that has no gate of ours."""
+    return is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+
+
 def fewest_ready(world: World, since: int) -> int:
     """Return the smallest number of ready pods at any commit from index *since* on."""
-    now: dict[str, Json] = {}
-    counts: list[int] = []
-    for number, (resource, event) in enumerate(world.commits):
-        if resource != PODS:
-            continue
-        uid = event.new["metadata"]["uid"]
-        now[uid] = event.new
-        if event.type == "DELETED" or "deletionTimestamp" in event.new["metadata"]:
-            del now[uid]
-        if number >= since:
-            counts.append(sum(is_ready(pod) for pod in now.values()))
-    return min(counts, default=len(now))
+    return lowest(world, since, serves)
 
 
 @kinds

@@ -7,18 +7,10 @@ import pytest
 
 from cafe.api.names import UNIT_LABEL
 from cafe_sim.contract import Json
-from tests.simulation.world import APPS, World, a_world, an_app, image, lowest, place, restarts
+from tests.simulation.world import APPS, World, a_world, an_app, image, lowest, place, released, restarts
 from tests.worlds.clock import in_virtual_time
 
 CONFIRMED = {"needWaitingForConfirm": True}
-
-
-async def released(world: World, **strategy: object) -> None:
-    """Bring up the application `web` without questions, then with the strategy as it is."""
-    world.apply(an_app())
-    await world.run(lambda: world.is_complete("web"))
-    world.apply(an_app(**strategy))
-    await world.run(lambda: world.is_complete("web"))
 
 
 def on(world: World, wanted: str) -> list[Json]:
@@ -62,7 +54,7 @@ async def failing(world: World) -> None:
 @in_virtual_time
 async def test_from_any_state_only_the_touched_pods_go_back(state: object) -> None:
     async with a_world() as world:
-        await released(world, **CONFIRMED)
+        await released(world, an_app(**CONFIRMED))
         before = sorted(place(p) for p in world.pods())
         world.set_image(APPS, "web", "web:2")
         await state(world)  # type: ignore[operator]
@@ -83,7 +75,7 @@ async def test_from_any_state_only_the_touched_pods_go_back(state: object) -> No
 @in_virtual_time
 async def test_a_whole_release_goes_back_cell_by_cell_in_three_groups_each() -> None:
     async with a_world() as world:
-        await released(world, **CONFIRMED)
+        await released(world, an_app(**CONFIRMED))
         world.set_image(APPS, "web", "web:2")
         for group in (0, 1):
             await world.run(lambda group=group: world.asks("web", group))  # type: ignore[misc]
@@ -100,7 +92,9 @@ async def test_a_whole_release_goes_back_cell_by_cell_in_three_groups_each() -> 
 @in_virtual_time
 async def test_a_way_back_asks_only_if_it_is_told_to() -> None:
     async with a_world() as world:
-        await released(world, rollback={"needWaitingForConfirm": True, "grouping": {"strategy": "AllOne"}})
+        await released(
+            world, an_app(rollback={"needWaitingForConfirm": True, "grouping": {"strategy": "AllOne"}})
+        )
         world.set_image(APPS, "web", "web:2")
         await world.run(lambda: world.is_complete("web"))
         world.edit(APPS, "web", strategy={"rollback": {"grouping": {"strategy": "Cell", "count": 1}}})
@@ -114,7 +108,7 @@ async def test_a_way_back_asks_only_if_it_is_told_to() -> None:
 @in_virtual_time
 async def test_the_same_revision_forward_again_begins_with_beta() -> None:
     async with a_world() as world:
-        await released(world, **CONFIRMED)
+        await released(world, an_app(**CONFIRMED))
         world.set_image(APPS, "web", "web:2")
         await world.run(lambda: world.asks("web", 0))
         world.set_image(APPS, "web", "web:1")

@@ -463,3 +463,14 @@ def _record(world: World, resource: str) -> None:
         world.changed.set()
 
     world.api.subscribe(resource, saw)
+
+
+async def released(world: World, body: Json | None = None) -> None:
+    """Bring up the application `web` without questions, then apply *body* as it is."""
+    wanted = body or an_app()
+    quiet = {**wanted, "spec": {**wanted["spec"]}}
+    quiet["spec"]["strategy"] = {**wanted["spec"]["strategy"], "needWaitingForConfirm": False}
+    world.apply(quiet)
+    await world.run(lambda: world.is_complete("web"))
+    world.apply(wanted)
+    await world.run(lambda: world.is_complete("web"))
