@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cafe.api.names import POD_REVISION_LABEL, SPECIFIED_DELETE_LABEL, UNIT_LABEL
+from cafe.api.names import POD_REVISION_LABEL, SPECIFIED_DELETE_LABEL, UNIT_GOAL_ANNOTATION, UNIT_LABEL
 from cafe_sim.contract import Json
 from tests.simulation.world import (
     APPS,
@@ -254,3 +254,58 @@ async def test_an_empty_replica_set_of_an_old_revision_is_not_left_behind() -> N
             for s in world.api.list(REPLICA_SETS)
         }
         assert left == {world.status(APPS, "web")["updateRevision"]}
+
+
+@kinds
+@in_virtual_time
+async def test_why_a_pod_is_deleted_is_told(kind: str) -> None:
+    async with a_world() as world:
+        await released(world, app_of(kind, 4))
+        marked = min(names(world, "web:1"))
+        world.patch(PODS, marked, {"metadata": {"labels": {SPECIFIED_DELETE_LABEL: "x"}}})
+        await world.run(lambda: bool(world.events("PodDeleted")))
+        told = {event["note"] for event in world.events("PodDeleted")}
+        assert told == {f"Pod {marked} is deleted: its replacement was asked for"}
+
+
+@kinds
+@in_virtual_time
+async def test_a_record_that_somebody_broke_is_written_anew_and_opens_nothing(kind: str) -> None:
+    async with a_world() as world:
+        await released(world, app_of(kind, **CONFIRMED))
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.asks("web", 0))
+        resource = REPLICA_SETS if kind == "ReplicaSet" else STATEFUL_SETS
+        for found in world.api.list(resource):
+            world.annotate(resource, found["metadata"]["name"], **{UNIT_GOAL_ANNOTATION: "broken"})
+        await world.rest()
+        assert world.asks("web", 0)
+        assert per_cell(world, "web:2") == {"cell-a": 1, "cell-b": 1}
+        world.confirm("web")
+        await world.run(lambda: world.asks("web", 1))
+        world.confirm("web")
+        await world.run(lambda: world.is_complete("web"))
+        assert per_cell(world, "web:2") == {"cell-a": 5, "cell-b": 5}
+
+
+@in_virtual_time
+async def test_a_stateful_set_of_somebody_else_keeps_its_name_and_is_left_alone() -> None:
+    async with a_world() as world:
+        spec = {
+            "replicas": 1,
+            "serviceName": "x",
+            "selector": {"matchLabels": {"app": "other"}},
+            "template": {**a_template(), "metadata": {"labels": {"app": "other"}}},
+        }
+        meta = {"name": "web-cell-a"}
+        world.api.create(
+            STATEFUL_SETS,
+            "default",
+            {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": meta, "spec": spec},
+        )
+        await world.rest()
+        before = world.one(STATEFUL_SETS, "web-cell-a")["metadata"]["generation"]
+        world.apply(app_of("StatefulSet", 4))
+        await world.run(lambda: bool(world.events("NameTaken")))
+        assert "belongs to nobody" in world.events("NameTaken")[0]["note"]
+        assert world.one(STATEFUL_SETS, "web-cell-a")["metadata"]["generation"] == before

@@ -14,10 +14,11 @@ from cafe.api.names import (
     UNIT_LABEL,
 )
 from cafe.api.shapes import LabelSelector, Metadata
-from cafe.kernel import Clock, Conflict, ObjectKey
+from cafe.kernel import Clock, Conflict, Note, ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.client import Client
 from cafe.kube.errors import NotFound
+from cafe.kube.kinds import CAFE_DEPLOYMENTS
 from cafe.kube.merging import difference
 from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, REPLICA_SETS, STATEFUL_SETS, ObjectMeta, ReplicaSet, StatefulSet
@@ -177,6 +178,8 @@ class KubeNatives:
         pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
         target = Target(PODS, key, pod.uid, pod.resource_version)
         await delete_noted(self._client, self._watched.pods, target, scope_of(app))
+        note = Note("PodDeleted", f"Pod {pod.name} is deleted: {action.reason}")
+        self._teller.tell(CAFE_DEPLOYMENTS.kind, app.metadata, note)
 
 
 def _record(goal: UnitGoal, release: Release, rendered: str) -> dict[str, str]:
