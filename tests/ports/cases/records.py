@@ -246,6 +246,22 @@ async def a_revision_tells_all_that_is_wrong_with_an_update(world: World) -> Non
 
 
 @case
+async def all_that_a_sealed_secret_refuses_is_said(world: World) -> None:
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
+    await world.made("secrets", {**head, "type": "cafe.test/own", "immutable": True, "data": {"x": "MQ=="}})
+    changed = {**head, "type": "Opaque", "data": {"x": "Mg=="}}
+    answer = await world.put(world.path("secrets", "a"), changed)
+    assert (answer.status, sorted(answer.causes)) == (
+        422,
+        [
+            ("FieldValueForbidden", "data"),
+            ("FieldValueForbidden", "immutable"),
+            ("FieldValueInvalid", "type"),
+        ],
+    )
+
+
+@case
 async def who_writes_a_secret_as_text_owns_its_data(world: World) -> None:
     head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
     await world.made("secrets", head)

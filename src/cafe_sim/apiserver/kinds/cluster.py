@@ -225,12 +225,14 @@ class ConfigRules(Rules):
         return self._check_sealed(new, old) + self.check(new)
 
     def _check_sealed(self, new: Json, old: Json) -> list[FieldError]:
+        found = []
         if self._kind == "Secret" and new.get("type") != old.get("type"):
-            return [FieldError("Invalid", "type", new.get("type"), IMMUTABLE)]
+            found.append(FieldError("Invalid", "type", new.get("type"), IMMUTABLE))
         if not old.get("immutable"):
-            return []
+            return found
         text = "field is immutable when `immutable` is set"
-        found = [] if new.get("immutable") else [FieldError("Forbidden", "immutable", None, text)]
+        if not new.get("immutable"):
+            found.append(FieldError("Forbidden", "immutable", None, text))
         changed = [name for name in ("data", "binaryData") if new.get(name) != old.get(name)]
         return found + [FieldError("Forbidden", name, None, text) for name in changed]
 
