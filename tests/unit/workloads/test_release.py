@@ -264,3 +264,13 @@ def test_ties_are_broken_by_the_plan_not_by_what_is_asked_meanwhile() -> None:
     plan = make_plan("r", [UnitSize("a", 4, 0, 5), UnitSize("b", 3, 0, 5)], "Beta", 1)
     assert settled_sizes(plan, {"a": 4, "b": 5, "gone": 2}) == {"a": 4, "b": 3, "gone": 2}
     assert settled_sizes(None, {"a": 4}) == {"a": 4}
+
+
+def test_a_confirmation_opens_nothing_while_a_set_that_somebody_changed_has_not_looked() -> None:
+    world = World(application(need_waiting_for_confirm=True))
+    world.settle(confirming=False)
+    changed = next(iter(world.sets.values()))
+    changed.generation += 1
+    assert world.person_confirms()
+    world.reconcile()
+    assert world.app.status.current_group == 0

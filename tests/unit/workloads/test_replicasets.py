@@ -19,7 +19,7 @@ from cafe.workloads.domain.podsets.natives import (
     digest_of_template,
     template_of,
 )
-from cafe.workloads.domain.podsets.replicasets import Count, decide_replicas, follow
+from cafe.workloads.domain.podsets.replicasets import Count, count, decide_replicas, follow
 from tests.unit.workloads.releaseworld import application
 
 NEW, OLD, OLDER = "new", "old", "older"
@@ -165,3 +165,22 @@ def test_what_is_not_ready_goes_first_by_itself() -> None:
     pods = [a_pod("a"), a_pod("b"), a_pod("c", is_ready=False)]
     (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
     assert action == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})
+
+
+@pytest.mark.parametrize(
+    ("ready", "asked", "available"),
+    [
+        ("++", 2, 2),
+        ("++-", 3, 2),
+        ("+++", 2, 2),
+        ("++-", 2, 1),
+        ("+-", 1, 0),
+        ("++", 3, 2),
+    ],
+)
+def test_pods_that_a_set_has_too_many_are_taken_for_gone_and_for_ones_that_served(
+    ready: str, asked: int, available: int
+) -> None:
+    pods = [a_pod(str(n), is_ready=mark == "+") for n, mark in enumerate(ready)]
+    one = ReplicaSetFact("shop-a-r1", "r1", asked, Crowd.of(pods, Dwell(NOW, timedelta())))
+    assert count(one, one.pods.dwell) == Count("shop-a-r1", asked, available)
