@@ -83,16 +83,25 @@ class RealPlanner:
 
     def preview(self, now: "CafeDeployment", wanted: "CafeDeployment", facts: "Facts") -> "Preview":
         """Plan *wanted*."""
-        from cafe.api.names import POD_REVISION_LABEL, REVISION_LABEL, UNIT_LABEL  # noqa: PLC0415 -- on use
+        from cafe.api.names import (  # noqa: PLC0415 -- on use
+            POD_REVISION_LABEL,
+            REVISION_LABEL,
+            UNIT_LABEL,
+            UPDATE_GATE,
+        )
         from cafe.cli.ports import Preview  # noqa: PLC0415 -- on use
         from cafe.placement.domain.spread import spread  # noqa: PLC0415 -- on use
         from cafe.workloads.adapters.revisions import age_of  # noqa: PLC0415 -- on use
         from cafe.workloads.domain.preview import UnitNow, look_ahead  # noqa: PLC0415 -- on use
 
         counts: dict[str, dict[str, int]] = {}
+        ungated: dict[str, int] = {}
         for pod in facts.pods:
             labels = pod["metadata"].get("labels") or {}
-            mine = counts.setdefault(labels.get(UNIT_LABEL, ""), {})
+            unit = labels.get(UNIT_LABEL, "")
+            gates = {gate.get("conditionType") for gate in pod["spec"].get("readinessGates") or []}
+            ungated[unit] = ungated.get(unit, 0) + (UPDATE_GATE not in gates)
+            mine = counts.setdefault(unit, {})
             revision = labels.get(POD_REVISION_LABEL) or labels.get(REVISION_LABEL, "")
             mine[revision] = mine.get(revision, 0) + 1
         # Native sets are as large as they have pods; an InPlaceSet tells what it is asked for.
@@ -100,7 +109,8 @@ class RealPlanner:
         for document in facts.sets:
             unit = (document["metadata"].get("labels") or {}).get(UNIT_LABEL, "")
             ready = int((document.get("status") or {}).get("readyReplicas") or 0)
-            units[unit] = UnitNow(int(document["spec"].get("replicas") or 0), ready, counts.get(unit, {}))
+            replicas = int(document["spec"].get("replicas") or 0)
+            units[unit] = UnitNow(replicas, ready, counts.get(unit, {}), ungated.get(unit, 0))
         ages = {
             (stored["metadata"].get("labels") or {}).get(REVISION_LABEL, ""): age_of(stored)
             for stored in facts.revisions

@@ -1,12 +1,14 @@
 """Manifests go in whole or not at all, and each field is accounted for."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cafe.api.names import API_VERSION
-from cafe.cli.ports import Document
+from cafe.cli.errors import Exit, Problem
+from cafe.cli.ports import Document, Resource
 from cafe.kernel import Conflict, Refusal, Unavailable
 from tests.unit.cli.conftest import Cafe
 from tests.unit.cli.world import SmallCluster
@@ -405,3 +407,17 @@ def test_online_boutique_is_imported_whole(cafe: Cafe) -> None:
     assert applied == ["CafeDeployment" if kind == "Deployment" else kind for kind in asked]
     assert applied.count("CafeDeployment") == 12
     assert "left out" not in result.out
+
+
+def test_a_server_without_autoscalers_has_live_deployments_all_the_same(cafe: Cafe) -> None:
+    class Plain(SmallCluster):
+        async def list(
+            self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        ) -> Sequence[Document]:
+            if resource.kind == "HorizontalPodAutoscaler":
+                raise Problem(Exit.FAILURE, "NoKind", "The server does not know horizontalpodautoscalers.")
+            return await super().list(resource, namespace, labels=labels, fields=fields)
+
+    cluster = Plain(*running("web"))
+    assert cafe(cluster, "import", "--live").code == 0
+    assert [w["kind"] for w in cluster.writes] == ["CafeDeployment"]

@@ -84,3 +84,11 @@ def test_a_template_is_found_bare_and_in_a_workload_but_must_be_one() -> None:
         template_of([an_app(), an_app()], "f")
     with pytest.raises(Problem, match="0 pod templates"):
         template_of([{"kind": "Service", "spec": {}}], "f")
+
+
+def test_adopted_pods_are_replaced_by_a_new_image_and_kept_by_a_new_label() -> None:
+    units = {name: UnitNow(unit.replicas, unit.ready, unit.by_revision, 1) for name, unit in UNITS.items()}
+    outlook = look_ahead(with_image(OLD), with_image(NEW), units, spread)
+    assert outlook.recreated_because == ("spec.readinessGates",)
+    assert not outlook.is_refused
+    assert look_ahead(with_image(NEW), with_image(NEW), units, spread).recreated_because == ()

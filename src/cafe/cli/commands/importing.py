@@ -152,7 +152,7 @@ def _report(session: Session, found: Sequence[Imported]) -> None:
             else words("import.as_is")
             if i.document
             else "-",
-            str(i.line),
+            str(i.line or "-"),
         ]
         for i in found
     ]

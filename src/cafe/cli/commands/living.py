@@ -42,13 +42,23 @@ async def read_live(cluster: Cluster, namespace: str, names: Sequence[str]) -> l
             "Name another namespace with -n, or give files with -f.",
         )
     taken = {(d["kind"], d["metadata"]["name"]) for d in found}
-    for scaler in await cluster.list(AUTOSCALERS, namespace):
+    for scaler in await _autoscalers(cluster, namespace):
         target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) in taken:
             kind = {"apiVersion": AUTOSCALERS.api_version, "kind": AUTOSCALERS.kind}
             found.append({**kind, **scaler})
     source = f"namespace {namespace}"
     return [SourceDocument(source, number, 0, body) for number, body in enumerate(found, start=1)]
+
+
+async def _autoscalers(cluster: Cluster, namespace: str) -> Sequence[Document]:
+    """Return the namespace's autoscalers; a server that doesn't know the kind has none."""
+    try:
+        return await cluster.list(AUTOSCALERS, namespace)
+    except Problem as problem:
+        if problem.code != "NoKind":
+            raise
+        return ()
 
 
 def is_cafes(document: Document) -> bool:

@@ -11,7 +11,7 @@ from cafe.placement.contract import Spread
 from cafe.workloads.domain.children import render_child
 from cafe.workloads.domain.groups import UnitGoal, UnitSize, make_plan, on_way_back
 from cafe.workloads.domain.revisions import hash_of, is_older
-from cafe.workloads.domain.templates import Recreate, change_between
+from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate, change_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class UnitNow:
         replicas: Pods its set is asked for.
         ready: Pods that are ready.
         by_revision: Pods per revision hash of the unit's set.
+        ungated: Pods without our readiness gate: they were adopted, and can't be taken out of traffic alive.
     """
 
     replicas: int = 0
     ready: int = 0
     by_revision: Mapping[str, int] | None = None
+    ungated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def look_ahead(
     sizes = [_size(wanted, revision, name, quotas[name], units.get(name, UnitNow())) for name in names]
     way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
     paths = way.paths if isinstance(way, Recreate) else ()
+    if isinstance(way, InPlace) and way.images and any(unit.ungated for unit in units.values()):
+        paths = GATE_MISSING
     if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
         paths = () if _is_same(now, wanted) else ("spec.podSetType",)
     elif not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):

@@ -9,6 +9,9 @@ from typing import Any
 
 Template = Mapping[str, Any]
 
+GATE_MISSING = ("spec.readinessGates",)
+"""Why an adopted pod can't be changed in place: our gate can't be added to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class InPlace:

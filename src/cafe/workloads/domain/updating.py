@@ -29,7 +29,7 @@ from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal
 from cafe.workloads.domain.telling import few
-from cafe.workloads.domain.templates import InPlace, Recreate
+from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class UpdateRules:
         """Return how *pod* gets to the update revision; without our gate it can't leave traffic alive."""
         found = self.way(pod.revision)
         if isinstance(found, InPlace) and found.images and not pod.has_gate:
-            return Recreate(("spec.readinessGates",))
+            return Recreate(GATE_MISSING)
         return found
 
     def way(self, revision: str) -> InPlace | Recreate:
