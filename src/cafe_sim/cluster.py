@@ -75,6 +75,7 @@ class SimCluster:
 
     Attributes:
         client: The API with the cluster's shared caches; `client.writes` counts what the cluster wrote.
+        timing: How fast the nodes work; may be changed at any time.
         kubelets: By node name; their methods are the handles for faults.
         logs: What containers wrote; give it to `ApiServer.dispatcher.log_source`.
     """
@@ -84,6 +85,7 @@ class SimCluster:
     ) -> None:
         options = options or ClusterOptions()
         self.client = Client(api)
+        self.timing = options.timing
         self.kubelets: dict[str, Kubelet] = {}
         self.logs = ContainerLogs(self.kubelets, timeline)
         self._recorder = Recorder(self.client, timeline, is_silent=not options.has_events)
@@ -96,7 +98,7 @@ class SimCluster:
             entropy=entropy,
             recorder=self._recorder,
             registry=options.registry,
-            timing=options.timing,
+            timing=self.timing,
             renews_leases=options.renews_leases,
             on_silence=self._on_silence,
         )

@@ -7,6 +7,7 @@ from cafe.kernel.errors import CafeError, Conflict, Refusal, Unavailable
 from cafe.kernel.keys import ObjectKey
 from cafe.kernel.notes import Note
 from cafe.kernel.outcome import Outcome
+from cafe.kernel.quantities import quantity
 
 __all__ = [
     "CafeError",
@@ -22,4 +23,5 @@ __all__ = [
     "SystemEntropy",
     "Unavailable",
     "digest_of",
+    "quantity",
 ]

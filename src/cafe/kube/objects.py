@@ -104,11 +104,26 @@ class ReadinessGate(Part, frozen=True):
     condition_type: str = ""
 
 
+class Amounts(Part, frozen=True):
+    """CPU and memory, as quantities; empty where nothing is said."""
+
+    cpu: str = ""
+    memory: str = ""
+
+
+class Resources(Part, frozen=True):
+    """What a container is promised, and what it may not exceed."""
+
+    requests: Amounts = Amounts()
+    limits: Amounts = Amounts()
+
+
 class Container(Part, frozen=True):
     """A container as asked for."""
 
     name: str = ""
     image: str = ""
+    resources: Resources = Resources()
 
 
 class PodSpec(Part, frozen=True):
@@ -161,6 +176,7 @@ class ContainerStatus(Part, frozen=True):
     ready: bool = False
     restart_count: int = 0
     state: ContainerState = ContainerState()
+    resources: Resources | None = None
 
 
 class PodStatus(Part, frozen=True):

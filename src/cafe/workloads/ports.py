@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
-from cafe.kernel import Note, ObjectKey
+from cafe.kernel import Note, ObjectKey, Refusal
 from cafe.workloads.domain.adopting import AdoptionAction, AdoptionView
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.podsets.facts import UnitFact
@@ -39,6 +39,24 @@ class SetView:
 
 class RevisionTaken(Exception):
     """Another template is stored under the wanted name: a hash collision."""
+
+
+class ResizeRefused(Refusal):
+    """The API server won't resize a pod.
+
+    Attributes:
+        is_replaceable: Whether a new pod of that size might be let in: the server can't resize, or not
+            in this way, or the pod's node is too small. Not if a quota or a permission is lacking: that
+            holds for a new pod too.
+    """
+
+    def __init__(self, pod: str, why: str, *, is_replaceable: bool) -> None:
+        super().__init__(
+            "ResizeRefused",
+            f"Pod {pod} can't be resized: {why.rstrip('.')}.",
+            remedy="" if is_replaceable else "Take the change of resources back, or see to what is lacking.",
+        )
+        self.is_replaceable = is_replaceable
 
 
 class SetStore(Protocol):
@@ -84,7 +102,11 @@ class SetStore(Protocol):
         """Begin a pod's deletion."""
 
     async def take_step(self, view: SetView, step: Step) -> PodFact:
-        """Make the one write of *step*; return the pod as stored then."""
+        """Make the one write of *step*; return the pod as stored then.
+
+        Raises:
+            ResizeRefused: The API server won't resize the pod.
+        """
 
     async def write_status(self, owner: InPlaceSet, status: InPlaceSetStatus) -> timedelta | None:
         """Write the status, if it differs from the stored one.

@@ -9,6 +9,7 @@ from cafe_sim.apiserver.resource import Surroundings
 from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.values import Value, dig, with_fields, with_path
 from cafe_sim.contract import Json
+from cafe_sim.machinery.requests import amount, request_of
 
 PROTECTED = frozenset({"default", "kube-public", "kube-system"})
 _GRACE_ON_BAD_NODE = 300
@@ -38,11 +39,31 @@ class BuiltinAdmission:
         return new
 
     def judge(self, target: Target, context: Context, new: Json, old: Json | None) -> Steps[None]:
-        """Keep the namespaces without which nothing works."""
+        """Keep the namespaces without which nothing works; let no pod outgrow its node."""
         del context
         yield from ()
+        if old is not None and target.resource.key == "pods" and target.subresource == "resize":
+            self._check_resize(target, new, old)
         if old is not None and not new and target.resource.key == "namespaces" and target.name in PROTECTED:
             raise errors.forbidden("namespaces", "", target.name, "this namespace may not be deleted")
+
+    def _check_resize(self, target: Target, new: Json, old: Json) -> None:
+        """Refuse what is more than the node has (plug-in PodResizeAdmission of 1.36)."""
+        node_name = new["spec"].get("nodeName")
+        if not node_name or new["metadata"]["generation"] == old["metadata"]["generation"]:
+            return
+        node = self._around.find("nodes", "", node_name)
+        if node is None:
+            raise errors.forbidden("pods", "", target.name, f'node "{node_name}" not found')
+        asked, offered = request_of(new).resources, dig(node, "status", "allocatable") or {}
+        lacking = [
+            f"{name}, requested: {asked[name]}, allocatable: {has}"
+            for name in ("cpu", "memory")
+            if asked.get(name, 0) > (has := amount(name, offered.get(name, "0")))
+        ]
+        if lacking:
+            why = f"node didn't have enough allocatable resources: {'; '.join(lacking)}"
+            raise errors.forbidden("pods", "", target.name, why, [{"reason": "NodeCapacity"}])
 
     def _check_namespace(self, target: Target) -> None:
         resource = target.resource

@@ -1,6 +1,7 @@
 """The conditions that a kubelet owns, by the rules and in the words of the real one (1.36)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +10,33 @@ from cafe_sim.kubelet.phase import is_sidecar
 from cafe_sim.machinery.conditions import find_condition
 from cafe_sim.machinery.objects import text_of
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+ALWAYS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESIZE = ("PodResizePending", "PodResizeInProgress")
+"""Only there while they are true."""
+OWNED = (*RESIZE, *ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Resizing:
+    """How a resize stands.
+
+    Attributes:
+        pending: Why it waits; empty if it doesn't.
+        is_busy: Whether it is granted and under way.
+    """
+
+    pending: str = ""
+    is_busy: bool = False
 
 
 def pod_conditions(
-    pod: Json, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime, *, has_sandbox: bool
+    pod: Json,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    now: datetime,
+    *,
+    has_sandbox: bool,
+    resizing: Resizing = Resizing(),
 ) -> list[Json]:
     """Return the pod's conditions.
 
@@ -23,6 +46,7 @@ def pod_conditions(
         new: Phase and container statuses, already computed.
         now: The time of a transition.
         has_sandbox: Whether the pod's network exists.
+        resizing: How a resize stands.
     """
     verdicts = {
         "PodReadyToStartContainers": _verdict(has_sandbox),
@@ -31,9 +55,13 @@ def pod_conditions(
         "ContainersReady": _containers_ready(pod, new),
         "PodScheduled": _verdict(is_true=True),
     }
+    if resizing.pending:
+        verdicts[RESIZE[0]] = _verdict(is_true=True, reason="Deferred", message=resizing.pending)
+    if resizing.is_busy:
+        verdicts[RESIZE[1]] = _verdict(is_true=True)
     generation = pod["metadata"].get("generation")
     conditions = []
-    for kind in OWNED:
+    for kind in (kind for kind in OWNED if kind in verdicts):
         # No kubelet fills lastProbeTime in, but every one sends it, as the API keeps it.
         condition = {"type": kind, **verdicts[kind], "lastProbeTime": None}
         if generation:

@@ -94,6 +94,11 @@ class Driver:
             return None
         return future.next_change(now)
 
+    def restart_resized(self, spec: Json, current: Container) -> None:
+        """Restart a container that can't take its new size while it runs."""
+        self._slot.passed = current.id
+        self._kill(spec, current, self._slot, f"Container {spec['name']} resize requires restart")
+
     def _tell_failures(
         self, spec: Json, current: Container, slot: Slot, future: Outlook, now: datetime
     ) -> None:
@@ -237,8 +242,14 @@ class Driver:
         images = self._host.images
         self._waiting.pop(spec["name"], None)
         slot.told.clear()
+        allocated = self._host.runtime.sandboxes[self._uid].allocated
         launch = Launch(
-            spec["name"], spec["image"], images.reported(image), images.image_id(image), behaviour
+            spec["name"],
+            spec["image"],
+            images.reported(image),
+            images.image_id(image),
+            behaviour,
+            allocated.get(spec["name"]) or spec.get("resources") or {},
         )
         container = self._host.runtime.start(self._uid, launch)
         self._post("Normal", "Created", "Container created", spec["name"])

@@ -16,6 +16,8 @@ class Timing:
 
     sandbox: timedelta = timedelta(milliseconds=200)
     start: timedelta = timedelta(milliseconds=300)
+    resize: timedelta = timedelta(milliseconds=500)
+    """How long it takes until a running container has got what it was allocated."""
     init_run: timedelta = timedelta(seconds=1)
     """How long an init container runs whose image doesn't say."""
 
@@ -25,6 +27,13 @@ class Post(Protocol):
 
     def __call__(self, pod: Json, note: Note, container: str = "", *, is_init: bool = False) -> None:
         """Record *note* about the pod, or about one of its containers."""
+
+
+class Lacking(Protocol):
+    """Whether a pod finds room on the node besides the others."""
+
+    def __call__(self, pod: Json) -> str:
+        """Return what is lacking, in the kubelet's words; empty if nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +46,4 @@ class Host:
     timing: Timing
     address: str
     post: Post
+    lacking: Lacking

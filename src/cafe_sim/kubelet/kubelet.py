@@ -26,9 +26,10 @@ from cafe_sim.kubelet.status import pod_status
 from cafe_sim.kubelet.worker import PodWorker
 from cafe_sim.machinery.client import Client
 from cafe_sim.machinery.objects import is_deleting, key_of, merge_diff, micro_text_of, status_of, uid_of
-from cafe_sim.machinery.pods import by_node
+from cafe_sim.machinery.pods import by_node, is_finished
 from cafe_sim.machinery.queue import Queue
 from cafe_sim.machinery.recorder import Note, Recorder, Source, reference
+from cafe_sim.machinery.requests import amount, request_of
 
 EPOCH = datetime.min.replace(tzinfo=UTC)
 
@@ -83,7 +84,9 @@ class Kubelet:
         self._beat: Timer | None = None
         self.runtime.on_exit = self._on_exit
         world.client.informer("pods").index("node", by_node)
-        self._host = Host(world.timeline, self.runtime, self.images, world.timing, spec.address, self._post)
+        self._host = Host(
+            world.timeline, self.runtime, self.images, world.timing, spec.address, self._post, self._lacking
+        )
 
     def start(self) -> None:
         """Register the node and take on the pods that are bound to it."""
@@ -246,6 +249,28 @@ class Kubelet:
         self.runtime.remove_sandbox(worker.uid)
         self._workers.pop(worker.uid, None)
         self._queue.forget(worker.uid)
+        for uid, other in self._workers.items():
+            if other.resizer.pending:
+                other.resizer.look_again()
+                self._queue.add(uid)
+
+    def _lacking(self, pod: Json) -> str:
+        """Say in the words of the real one what the node lacks for *pod* beside its other pods."""
+        asked = request_of(pod).resources
+        others = [
+            request_of(_allocated(worker)).resources
+            for uid, worker in self._workers.items()
+            if uid != uid_of(pod) and not is_finished(worker.pod)
+        ]
+        offered = node_status(self.spec, "", EPOCH, EPOCH)["allocatable"]
+        for name in ("cpu", "memory"):
+            used, has = sum(other.get(name, 0) for other in others), amount(name, offered[name])
+            if asked.get(name, 0) > has - used:
+                return (
+                    f"Node didn't have enough resource: {name}, requested: {asked[name]}, used: {used}, "
+                    f"capacity: {has}"
+                )
+        return ""
 
     def _report(self, worker: PodWorker, *, is_over: bool = False) -> None:
         """Write the pod's status if it changed, on top of what others have written meanwhile.
@@ -341,3 +366,11 @@ class Kubelet:
         if node is not None and not self._world.renews_leases:
             self._renew(node, last_beat(self._beating_since, self._world.timeline.now()))
         self._world.timeline.soon(lambda: self._world.on_silence(self.spec.name))
+
+
+def _allocated(worker: PodWorker) -> Json:
+    """Return the worker's pod with what it was granted instead of what it asks for."""
+    granted = worker.sandbox.allocated if worker.sandbox else {}
+    spec = worker.pod["spec"]
+    containers = [{**c, "resources": granted.get(c["name"], c.get("resources"))} for c in spec["containers"]]
+    return {**worker.pod, "spec": {**spec, "containers": containers}}

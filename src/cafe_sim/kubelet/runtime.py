@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cafe_sim.contract import Timeline, Timer
+from cafe_sim.contract import Json, Timeline, Timer
 from cafe_sim.kubelet.registry import Image
 from cafe_sim.machinery.hashes import hex_id
 
@@ -42,6 +42,7 @@ class Container:
         exit_code: With what.
         reason: `Completed`, `Error`, or what befell it.
         hung_at: Since when its probes fail for reasons of its own.
+        resources: What it really has: CPU and memory, as its cgroup says.
         stopping: The planned end of a stop.
         log: Its last lines.
         readers: Who follows the log; called with None at its end.
@@ -59,6 +60,7 @@ class Container:
     exit_code: int = 0
     reason: str = ""
     hung_at: datetime | None = None
+    resources: Json = field(default_factory=dict)
     stopping: tuple[datetime, Timer] | None = None
     ending: Timer | None = None
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
@@ -79,7 +81,11 @@ class Container:
 
 @dataclass(slots=True)
 class Sandbox:
-    """What a pod's containers share. *is_dead* after a reboot: its network is gone."""
+    """What a pod's containers share. *is_dead* after a reboot: its network is gone.
+
+    Attributes:
+        allocated: By container name the `resources` that the kubelet has granted.
+    """
 
     id: str
     pod_uid: str
@@ -89,6 +95,7 @@ class Sandbox:
     created_at: datetime
     containers: dict[str, list[Container]] = field(default_factory=dict)
     is_dead: bool = False
+    allocated: dict[str, Json] = field(default_factory=dict)
 
     def current(self, name: str) -> Container | None:
         """Return the latest container of that name."""
@@ -114,6 +121,7 @@ class Launch:
     image_ref: str
     image_id: str
     behaviour: Image
+    resources: Json = field(default_factory=dict)
 
 
 class Runtime:
@@ -139,6 +147,7 @@ class Runtime:
             ip=host_ip or self._address(),
             created_at=self._timeline.now(),
             containers=before.containers if before else {},
+            allocated=before.allocated if before else {},
         )
         self.sandboxes[uid] = sandbox
         return sandbox
@@ -166,6 +175,7 @@ class Runtime:
             behaviour=launch.behaviour,
             restart_count=count,
             started_at=now,
+            resources=launch.resources,
         )
         if launch.behaviour.hangs_after is not None:
             container.hung_at = now + launch.behaviour.hangs_after

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from cafe_sim.contract import Json
-from cafe_sim.kubelet.conditions import pod_conditions
+from cafe_sim.kubelet.conditions import Resizing, pod_conditions
 from cafe_sim.kubelet.phase import is_sidecar, phase_from
 from cafe_sim.kubelet.probes import outlook
+from cafe_sim.kubelet.resizing import is_busy
 from cafe_sim.kubelet.runtime import Container, Sandbox
 from cafe_sim.machinery.objects import text_of
 
@@ -30,6 +31,7 @@ class Truth:
         host_ip: The node's address.
         started_at: When the kubelet first saw the pod.
         is_over: All has ended and nothing will be started again.
+        resize_pending: Why a resize waits; empty if none does.
     """
 
     sandbox: Sandbox | None
@@ -37,6 +39,7 @@ class Truth:
     host_ip: str
     started_at: datetime
     is_over: bool = False
+    resize_pending: str = ""
 
 
 def pod_status(pod: Json, old: Mapping[str, Any], truth: Truth, now: datetime) -> Json:
@@ -67,7 +70,9 @@ def pod_status(pod: Json, old: Mapping[str, Any], truth: Truth, now: datetime) -
     else:
         new |= {k: old[k] for k in ("reason", "message") if k in old}
     has_sandbox = truth.sandbox is not None and not truth.sandbox.is_dead and not truth.is_over
-    new["conditions"] = pod_conditions(pod, old, new, now, has_sandbox=has_sandbox)
+    is_resizing = truth.sandbox is not None and is_busy(truth.sandbox)
+    resizing = Resizing(truth.resize_pending, is_busy=is_resizing)
+    new["conditions"] = pod_conditions(pod, old, new, now, has_sandbox=has_sandbox, resizing=resizing)
     return new
 
 
@@ -109,7 +114,7 @@ def _container_status(
         future = outlook(spec, current)
         status["started"] = future.is_started(now)
         status["ready"] = future.is_ready(now) and (not is_init or is_sidecar(spec))
-        status |= _resources(spec)
+        status |= _resources(current.resources, (sandbox.allocated if sandbox else {}).get(name))
     elif waiting is not None:
         status["state"] = {"waiting": _waiting_state(waiting)}
         status["lastState"] = {"terminated": _terminated(current)}
@@ -150,11 +155,10 @@ def _terminated(container: Container) -> Json:
     }
 
 
-def _resources(spec: Mapping[str, Any]) -> Json:
+def _resources(given: Json, allocated: Json | None) -> Json:
     """What in-place resize (GA in 1.35) made part of every running container's status."""
-    resources = spec.get("resources") or {}
-    requests = resources.get("requests")
-    found: Json = {"resources": resources}
+    requests = (given if allocated is None else allocated).get("requests")
+    found: Json = {"resources": given}
     if requests:
         found["allocatedResources"] = requests
     return found

@@ -16,7 +16,8 @@ from cafe_sim.kubelet.driver import Driver
 from cafe_sim.kubelet.host import Host
 from cafe_sim.kubelet.phase import is_sidecar, restart_policy
 from cafe_sim.kubelet.probes import outlook
-from cafe_sim.kubelet.runtime import Sandbox
+from cafe_sim.kubelet.resizing import Resizer
+from cafe_sim.kubelet.runtime import Container, Sandbox
 from cafe_sim.kubelet.status import Truth, Waiting
 from cafe_sim.machinery.objects import uid_of
 from cafe_sim.machinery.pods import is_finished
@@ -31,6 +32,7 @@ class PodWorker:
         self.uid = uid_of(pod)
         self.waiting: dict[str, Waiting] = {}
         self.first_seen = host.timeline.now()
+        self.resizer = Resizer(host)
         self._host = host
         self._drivers: dict[str, Driver] = {}
         self._sandbox_due: datetime | None = None
@@ -44,7 +46,9 @@ class PodWorker:
 
     def truth(self, *, is_over: bool = False) -> Truth:
         """Return what a status is computed from."""
-        return Truth(self.sandbox, self.waiting, self._host.address, self.first_seen, is_over)
+        return Truth(
+            self.sandbox, self.waiting, self._host.address, self.first_seen, is_over, self.resizer.pending
+        )
 
     def sync(self) -> timedelta | None:
         """Do what is due; return when to look again, None if only an event can change anything."""
@@ -57,7 +61,8 @@ class PodWorker:
             due = self._make_sandbox(now)
             if due is not None:
                 return due - now
-        due = self._sync_containers(now)
+        dues = [self._resize(now), self._sync_containers(now)]
+        due = min((due for due in dues if due is not None), default=None)
         return None if due is None else due - now
 
     def is_done(self) -> bool:
@@ -115,6 +120,15 @@ class PodWorker:
                 return min((due for due in dues if due is not None), default=None)
         dues += [self._step(spec, now) for spec in self.pod["spec"]["containers"]]
         return min((due for due in dues if due is not None), default=None)
+
+    def _resize(self, now: datetime) -> datetime | None:
+        if self.sandbox is None:
+            return None
+
+        def restart(spec: Json, current: Container) -> None:
+            self._driver(spec["name"]).restart_resized(spec, current)
+
+        return self.resizer.step(self.pod, self.sandbox, now, restart)
 
     def _has_begun(self) -> bool:
         sandbox = self.sandbox

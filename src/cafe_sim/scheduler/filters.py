@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cafe_sim.contract import Json
+from cafe_sim.machinery.requests import Request, request_of
 from cafe_sim.scheduler.affinity import matches_node, untolerated
-from cafe_sim.scheduler.nodes import NodeInfo, Request, request_of
+from cafe_sim.scheduler.nodes import NodeInfo
 from cafe_sim.scheduler.topology import (
     HARD,
     PodTerm,

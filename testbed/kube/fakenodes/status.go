@@ -40,6 +40,8 @@ func (c *container) status(spec core.Container) core.ContainerStatus {
 	}
 	if c.running {
 		s.State.Running = &core.ContainerStateRunning{StartedAt: c.startedAt}
+		// Said by every node that can resize; here any size is given at once.
+		s.Resources, s.AllocatedResources = spec.Resources.DeepCopy(), spec.Resources.Requests.DeepCopy()
 		return s
 	}
 	if s.Image == "" {

@@ -351,3 +351,96 @@ async def a_pod_is_released_by_a_directive(world: World) -> None:
     answer = await world.patch(world.path("pods", "a"), patch, STRATEGIC)
     assert [item["name"] for item in answer.meta["ownerReferences"]] == ["two"]
     await world.patch(world.path("pods", "a"), {"metadata": {"finalizers": None}})
+
+
+def _sized(**amounts: Json) -> Json:
+    return {"spec": {"containers": [{"name": "main", "resources": amounts}]}}
+
+
+async def _burstable(world: World) -> Answer:
+    resources = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    return await _gated(world, containers=[{"name": "main", "image": "x:1", "resources": resources}])
+
+
+@case
+async def a_pod_is_resized_by_a_door_of_its_own(world: World) -> None:
+    made = await _burstable(world)
+    guard = {"uid": made.meta["uid"], "resourceVersion": made.version}
+    patch = {"metadata": guard, **_sized(requests={"cpu": "0.25"})}
+    answer = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert (answer.status, answer.meta["generation"]) == (200, 2)
+    resources = answer.body["spec"]["containers"][0]["resources"]
+    assert resources == {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    stale = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert (stale.status, stale.reason) == (409, "Conflict")
+
+
+@case
+async def a_resize_of_a_pod_that_is_gone_is_not_found(world: World) -> None:
+    answer = await world.patch(world.path("pods", "a", sub="resize"), _sized(limits={"cpu": "1"}), STRATEGIC)
+    assert (answer.status, answer.reason) == (404, "NotFound")
+
+
+@case
+async def the_door_of_a_resize_lets_no_image_and_no_label_through(world: World) -> None:
+    await _burstable(world)
+    patch = {"metadata": {"labels": {"x": "y"}}, "spec": {"containers": [{"name": "main", "image": "x:2"}]}}
+    answer = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert answer.status == 200
+    assert answer.body["spec"]["containers"][0]["image"] == "x:1"
+    assert answer.meta["labels"] == {"app": "a"}
+
+
+@case
+async def a_resize_may_not_change_the_quality_of_service(world: World) -> None:
+    await _burstable(world)
+    equal = {"cpu": "100m", "memory": "64Mi"}
+    patch = _sized(requests=equal, limits=equal)
+    answer = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", "spec")])
+    assert '"Burstable": Pod QOS Class may not change as a result of resizing' in answer.message
+
+
+@case
+async def a_resize_can_not_take_a_request_or_a_limit_away(world: World) -> None:
+    await _burstable(world)
+    path = world.path("pods", "a", sub="resize")
+    answer = await world.patch(path, _sized(requests={"cpu": None}), STRATEGIC)
+    at = "spec.containers[0].resources"
+    assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", f"{at}.requests")])
+    answer = await world.patch(path, _sized(limits={"memory": None}), STRATEGIC)
+    assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", f"{at}.limits")])
+    assert "resource limits cannot be removed" in answer.message
+
+
+@case
+async def a_resize_is_of_cpu_and_memory_alone(world: World) -> None:
+    await _burstable(world)
+    patch = _sized(requests={"ephemeral-storage": "1Gi"})
+    answer = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", "spec")])
+    assert "only cpu and memory resources are mutable" in answer.message
+
+
+@case
+async def a_request_over_the_limit_is_no_size(world: World) -> None:
+    made = await _burstable(world)
+    patch = _sized(requests={"memory": "1Gi"})
+    answer = await world.patch(world.path("pods", "a", sub="resize"), patch, STRATEGIC)
+    assert answer.status == 422
+    assert (await world.get(world.path("pods", "a"))).version == made.version
+
+
+@case
+async def a_pod_on_a_node_that_tells_no_sizes_is_not_resized(world: World) -> None:
+    """So an API server keeps resizes from nodes that are too old for them."""
+    await _burstable(world)
+    told = {"name": "main", "image": "x:1", "imageID": "x", "ready": True, "restartCount": 0}
+    running = {"running": {"startedAt": WHEN}}
+    patch = {"status": {"containerStatuses": [{**told, "state": running}]}}
+    assert (await world.patch(world.path("pods", "a", sub="status"), patch)).status == 200
+    answer = await world.patch(
+        world.path("pods", "a", sub="resize"), _sized(limits={"memory": "1Gi"}), STRATEGIC
+    )
+    assert (answer.status, answer.causes) == (422, [("FieldValueForbidden", "spec")])
+    assert "Pod running on node without support for resize" in answer.message

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cafe.api.cafeapprevision import AppContent
 from cafe.appservices.contract import Risk
-from cafe.appservices.domain.comparing import compare, image_parts, major, quantity
+from cafe.appservices.domain.comparing import compare, image_parts, major
 from tests.unit.appservices.services import container, content
 
 BOX = "template.spec.containers[shop]"
@@ -146,15 +146,6 @@ def test_there_and_back_differ_in_the_same_fields(one: int, other: int) -> None:
     there = compare(content(elasticity__replicas=one), content(elasticity__replicas=other))
     back = compare(content(elasticity__replicas=other), content(elasticity__replicas=one))
     assert [(c.path, c.old, c.new) for c in there.changes] == [(c.path, c.new, c.old) for c in back.changes]
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("500m", 0.5), ("1Gi", 2**30), ("1G", 1e9), (2, 2), ("1e3", 1000), ("x", None), ("1Q", None)],
-)
-def test_quantities_are_read_as_kubernetes_writes_them(text: object, value: float | None) -> None:
-    found = quantity(text)
-    assert (None if found is None else float(found)) == value
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ A rule looks at one changed field and says why it is risky, or nothing. The list
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cafe.api.cafeapprevision import AppContent
 from cafe.appservices.contract import Comparison, FieldChange, Risk
 from cafe.appservices.domain.content import spelled_out
 from cafe.appservices.domain.drifting import name_key
+from cafe.kernel import quantity
 
 Rule = Callable[[FieldChange], str]
 """Says why a change is risky; empty if this rule has nothing against it."""
@@ -20,25 +20,6 @@ IMAGE = re.compile(r"^template\.spec\.(?:init)?[cC]ontainers\[[^]]+\]\.image$")
 RESOURCE = re.compile(r"\.resources\.(?:requests|limits)\.(\w[\w./-]*)$")
 PROBE = re.compile(r"\.(liveness|readiness|startup)Probe$")
 CONTAINER = re.compile(r"^template\.spec\.(?:init)?[cC]ontainers\[([^]]+)\]$")
-SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal("1e3"),
-    "M": Decimal("1e6"),
-    "G": Decimal("1e9"),
-    "T": Decimal("1e12"),
-    "P": Decimal("1e15"),
-    "E": Decimal("1e18"),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
-QUANTITY = re.compile(r"^([0-9.]+(?:[eE][-+]?[0-9]+)?)([a-zA-Z]{0,2})$")
 
 
 def compare(old: AppContent, new: AppContent) -> Comparison:
@@ -77,17 +58,6 @@ def _item_changes(path: str, key: str, old: Sequence[Any], new: Sequence[Any]) -
     kept_before = [name for name in before if name in after]
     if kept_before != [name for name in after if name in before]:
         yield FieldChange(f"{path}[order]", list(before), list(after))
-
-
-def quantity(value: Any) -> Decimal | None:  # noqa: ANN401 -- a number, or text from a manifest
-    """Return a Kubernetes quantity (`500m`, `1Gi`) as a number; None if it is none."""
-    match = QUANTITY.match(str(value))
-    if match is None or match[2] not in SUFFIXES:
-        return None
-    try:
-        return Decimal(match[1]) * SUFFIXES[match[2]]
-    except InvalidOperation:
-        return None
 
 
 def _is_less(new: Any, old: Any) -> bool:  # noqa: ANN401 -- quantities

@@ -1,5 +1,6 @@
 """From a pod as the API holds it to what decisions need of it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cafe.api.names import (
@@ -10,8 +11,8 @@ from cafe.api.names import (
     UPDATE_GATE,
     UPDATE_STATE_ANNOTATION,
 )
-from cafe.kube.objects import Condition, ContainerStatus, Pod, parse_time
-from cafe.workloads.domain.facts import ContainerFact, PodFact
+from cafe.kube.objects import Condition, Container, ContainerStatus, Pod, Resources, parse_time
+from cafe.workloads.domain.facts import ContainerFact, PodFact, Resizing
 from cafe.workloads.domain.pods import read_state
 
 STARTING = {"ContainerCreating", "PodInitializing", "Completed"}
@@ -23,6 +24,8 @@ def convert(pod: Pod) -> PodFact:
     meta, status = pod.metadata, pod.status
     conditions = {c.type: c for c in status.conditions}
     reported = {c.name: c for c in status.container_statuses}
+    state = read_state(meta.annotations.get(UPDATE_STATE_ANNOTATION))
+    is_sized = state is not None and bool(state.sizes)
     return PodFact(
         name=meta.name,
         uid=meta.uid,
@@ -40,9 +43,11 @@ def convert(pod: Pod) -> PodFact:
         is_delete_wanted=SPECIFIED_DELETE_LABEL in meta.labels,
         deletion_cost=_cost(meta.annotations.get(DELETION_COST_ANNOTATION, "0")),
         restarts=sum(c.restart_count for c in status.container_statuses),
-        state=read_state(meta.annotations.get(UPDATE_STATE_ANNOTATION)),
+        state=state,
+        resizing=_resizing(conditions) if is_sized else None,
         containers={
-            c.name: _container(c.image, reported.get(c.name, ContainerStatus())) for c in pod.spec.containers
+            c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)
+            for c in pod.spec.containers
         },
     )
 
@@ -52,13 +57,36 @@ def _has_gate(pod: Pod) -> bool:
     return any(gate.condition_type == UPDATE_GATE for gate in pod.spec.readiness_gates)
 
 
-def _container(image: str, status: ContainerStatus) -> ContainerFact:
+def _resizing(conditions: Mapping[str, Condition]) -> Resizing | None:
+    """Return what the node says of a resize; its words end where numbers begin that change all the time."""
+    pending, busy = conditions.get("PodResizePending"), conditions.get("PodResizeInProgress")
+    told = pending if pending is not None and _is_true(pending) else busy
+    if told is None or not _is_true(told):
+        return None
+    reason = told.reason or ("Deferred" if told is pending else "InProgress")
+    return Resizing(reason, told.message.split(", requested", 1)[0])
+
+
+def _amounts(resources: Resources) -> dict[str, str]:
+    held = {
+        "limits.cpu": resources.limits.cpu,
+        "limits.memory": resources.limits.memory,
+        "requests.cpu": resources.requests.cpu,
+        "requests.memory": resources.requests.memory,
+    }
+    return {key: amount for key, amount in held.items() if amount}
+
+
+def _container(asked: Container, status: ContainerStatus, *, is_sized: bool) -> ContainerFact:
+    given = status.resources
     waiting, ended = status.state.waiting, status.state.terminated
     problem = ended.reason if ended and ended.reason not in STARTING else ""
     if waiting is not None and waiting.reason not in STARTING:
         problem = waiting.reason
     return ContainerFact(
-        image=image,
+        image=asked.image,
+        asked=_amounts(asked.resources) if is_sized else {},
+        given=_amounts(given) if is_sized and given is not None else None,
         image_id=status.image_id,
         reported=status.image,
         container_id=status.container_id,

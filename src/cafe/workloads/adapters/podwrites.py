@@ -13,7 +13,17 @@ from cafe.kube.objects import format_time
 from cafe.kube.patches import Patch, StrategicPatch
 from cafe.workloads.domain.facts import Doubt, PodFact, UpdateState
 from cafe.workloads.domain.pods import write_state
-from cafe.workloads.domain.updating import LowerGate, MarkForDeletion, NoteDoubt, RaiseGate, Step, WriteChange
+from cafe.workloads.domain.proving import outstanding
+from cafe.workloads.domain.sizes import as_resources
+from cafe.workloads.domain.updating import (
+    LowerGate,
+    MarkForDeletion,
+    NoteDoubt,
+    RaiseGate,
+    Resize,
+    Step,
+    WriteChange,
+)
 
 
 def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
@@ -21,9 +31,11 @@ def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
     if isinstance(step, LowerGate):
         return StrategicPatch(_lowered(step, now)), "status"
     if isinstance(step, RaiseGate):
-        return StrategicPatch(_raised(step, now)), "status"
+        return StrategicPatch(_raised(step, now)), "status" if step.pod.is_gated else ""
     if isinstance(step, MarkForDeletion):
         return StrategicPatch({"metadata": _guarded(step.pod, labels={SPECIFIED_DELETE_LABEL: "true"})}), ""
+    if isinstance(step, Resize):
+        return StrategicPatch(_sized(step)), "resize"
     if isinstance(step, NoteDoubt):
         noted = {UPDATE_STATE_ANNOTATION: wanted_state(step, now)}
         return StrategicPatch({"metadata": _guarded(step.pod, annotations=noted)}), ""
@@ -33,12 +45,15 @@ def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
 def wanted_state(step: Step, now: datetime) -> str | None:
     """Return what the state annotation must hold once *step* is written."""
     if isinstance(step, LowerGate):
-        return write_state(UpdateState(step.revision, now))
+        return write_state(UpdateState(step.revision, now, sizes=outstanding(step.pod)))
     if isinstance(step, NoteDoubt) and step.pod.state is not None:
         return write_state(replace(step.pod.state, doubted=Doubt(step.containers, now)))
     if isinstance(step, WriteChange) and step.before is not None:
         since = step.pod.state.since if step.pod.state else now
-        return write_state(UpdateState(step.revision, since, step.before))
+        return write_state(UpdateState(step.revision, since, step.before, sizes=step.sizes))
+    if isinstance(step, RaiseGate) and step.pod.state is not None and (sizes := outstanding(step.pod)):
+        # A resize outlives an update that is called off: its pod is of the revision that asked for it.
+        return write_state(UpdateState(step.pod.revision, step.pod.state.since, {}, sizes=sizes))
     return None
 
 
@@ -57,9 +72,17 @@ def _lowered(step: LowerGate, now: datetime) -> dict[str, Any]:
 
 
 def _raised(step: RaiseGate, now: datetime) -> dict[str, Any]:
-    gate = _condition(UPDATE_GATE, "True", "Serving", "No update in place is under way", now)
-    state: dict[str, str | None] = {UPDATE_STATE_ANNOTATION: None} if step.pod.state else {}
-    return {"metadata": _guarded(step.pod, annotations=state), "status": {"conditions": [gate]}}
+    state = {UPDATE_STATE_ANNOTATION: wanted_state(step, now)} if step.pod.state else {}
+    told: dict[str, Any] = {"metadata": _guarded(step.pod, annotations=state)}
+    if step.pod.is_gated:
+        gate = _condition(UPDATE_GATE, "True", "Serving", "No update in place is under way", now)
+        told["status"] = {"conditions": [gate]}
+    return told
+
+
+def _sized(step: Resize) -> dict[str, Any]:
+    containers = [{"name": name, "resources": as_resources(amounts)} for name, amounts in step.sizes.items()]
+    return {"metadata": _guarded(step.pod), "spec": {"containers": containers}}
 
 
 def _changed(step: WriteChange, now: datetime) -> dict[str, Any]:

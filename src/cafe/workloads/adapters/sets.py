@@ -10,7 +10,7 @@ from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.kernel import Clock, Conflict, Note, ObjectKey, Unavailable
 from cafe.kube.client import Client
-from cafe.kube.errors import AlreadyExists, NotFound
+from cafe.kube.errors import AlreadyExists, ApiRefusal, Forbidden, NotFound, Unauthorized
 from cafe.kube.kinds import IN_PLACE_SETS
 from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, Pod
@@ -29,8 +29,11 @@ from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.setstatus import can_wait
-from cafe.workloads.domain.updating import LowerGate, Step
-from cafe.workloads.ports import SetView
+from cafe.workloads.domain.updating import LowerGate, Resize, Step
+from cafe.workloads.ports import ResizeRefused, SetView
+
+NODE_CAPACITY = "NodeCapacity"
+"""Cause of a refused resize that is too large for the pod's node (admission of 1.36)."""
 
 
 class KubeSets:
@@ -145,6 +148,8 @@ class KubeSets:
 
     async def take_step(self, view: SetView, step: Step) -> PodFact:
         """Make the one write of *step*; return the pod as stored then."""
+        if isinstance(step, Resize):
+            return convert(await self._resize(view, step))
         now = self._clock.now()
         patch, subresource = patch_of(step, now)
         # The grace period counts from the time within: a write that has to wait is made anew by a later pass.
@@ -156,6 +161,31 @@ class KubeSets:
             body = {"metadata": {"uid": step.pod.uid, "annotations": {UPDATE_STATE_ANNOTATION: wanted}}}
             stored = await self._patch_pod(view, step.pod, MergePatch(body))
         return convert(stored)
+
+    async def _resize(self, view: SetView, step: Resize) -> Pod:
+        key = ObjectKey(view.owner.metadata.namespace, step.pod.name)
+        patch, subresource = patch_of(step, self._clock.now())
+        try:
+            stored = await self._client.patch(PODS, key, patch, subresource)
+        except NotFound as error:
+            # Said of a pod that is gone, and of a server older than `resize` (Kubernetes 1.33).
+            if await self._is_there(key):
+                raise ResizeRefused(
+                    step.pod.name, "this server has no resize", is_replaceable=True
+                ) from error
+            raise Conflict(f"Pod {key} is gone") from error
+        except ApiRefusal as error:
+            is_barred = isinstance(error, Forbidden | Unauthorized) and not error.has_cause(NODE_CAPACITY)
+            raise ResizeRefused(step.pod.name, error.message, is_replaceable=not is_barred) from error
+        self._watched.pods.note_write(key, stored.metadata.resource_version, owner=_scope(view.owner))
+        return stored
+
+    async def _is_there(self, key: ObjectKey) -> bool:
+        try:
+            await self._client.get(PODS, key)
+        except NotFound:
+            return False
+        return True
 
     async def _patch_pod(
         self, view: SetView, pod: PodFact, patch: Patch, subresource: str = "", *, may_retry: bool = True

@@ -18,6 +18,7 @@ from cafe.api.cafedeployment import CafeDeployment, PodSetType
 from cafe.api.names import ADOPT_ANNOTATION, REVISION_LABEL
 from cafe.kernel import Refusal
 from cafe.workloads.domain.children import own_labels
+from cafe.workloads.domain.sizes import sized_paths
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 
 DEPLOYMENT = "Deployment"
@@ -243,6 +244,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _moved(change: InPlace) -> list[str]:
     return [
         *(f"spec.containers[{name}].image" for name in sorted(change.images)),
+        *sized_paths(change.sizes),
         *(f"metadata.labels[{key}]" for key in sorted(change.labels)),
         *(f"metadata.annotations[{key}]" for key in sorted(change.annotations)),
     ]

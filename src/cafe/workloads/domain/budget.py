@@ -45,8 +45,8 @@ class Budget:
 
     Attributes:
         healthy: Available pods that may be made unavailable now.
-        target: Further pods of the update revision that may be unavailable; a bad image ends here, because
-            its own sick pods use this up.
+        target: Further pods of the update revision that may be unavailable or under way; a bad image ends
+            here, because its own sick pods use this up, and a size for which there is no room.
     """
 
     healthy: int
@@ -61,7 +61,7 @@ def budget_now(
     unsettled = crowd.unsettled()
     live = len(unsettled) + crowd.calm_count()
     available = sum(dwell.is_available(p) for p in unsettled) + crowd.calm_count()
-    sick_new = sum(not dwell.is_available(p) for p in unsettled if aims_at(p, update_revision))
+    sick_new = sum(not dwell.is_done(p) for p in unsettled if aims_at(p, update_revision))
     return Budget(
         healthy=max(0, available - (wanted - max_unavailable)),
         target=max(0, max_unavailable + live - wanted - sick_new),

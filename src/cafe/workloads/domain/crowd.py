@@ -167,7 +167,7 @@ def _part(pods: Iterable[PodFact], dwell: Dwell) -> tuple[tuple[PodFact, ...], M
     calm: dict[str, list[PodFact]] = {}
     for pod in pods:
         # What serves is Running and ready, has its gate up and no update under way, and stays.
-        if dwell.is_available(pod) and not pod.is_delete_wanted and pod.deletion_cost != DOOMED:
+        if dwell.is_done(pod) and not pod.is_delete_wanted and pod.deletion_cost != DOOMED:
             calm.setdefault(pod.revision, []).append(pod)
         else:
             restless.append(pod)

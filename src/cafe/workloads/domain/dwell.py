@@ -18,6 +18,10 @@ class Dwell:
         """Whether *pod* serves."""
         return pod.is_available(self.now, self.min_ready)
 
+    def is_done(self, pod: PodFact) -> bool:
+        """Whether *pod* serves and nothing of its update is outstanding."""
+        return pod.state is None and self.is_available(pod)
+
     def next_change(self, pods: Iterable[PodFact]) -> timedelta | None:
         """Return how long until the first ready pod has dwelt long enough; None if none is waiting."""
         if not self.min_ready:

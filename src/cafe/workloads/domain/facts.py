@@ -20,6 +20,8 @@ class ContainerFact:
         container_id: Changes whenever the container is started anew.
         is_running: Whether the reported state is *running*.
         problem: Why it waits or ended (`ImagePullBackOff`, `CrashLoopBackOff`…), else empty.
+        asked: Its CPU and memory by the pod's spec; looked at while it is being resized only.
+        given: The same as its node last reported it; None if it did not say.
     """
 
     image: str
@@ -28,6 +30,8 @@ class ContainerFact:
     is_running: bool = False
     problem: str = ""
     reported: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +49,34 @@ class UpdateState:
     Attributes:
         revision: Hash of the revision the pod is brought to.
         since: When the gate was lowered.
-        before: Per changed container what ran before; None while the image is still withheld.
-        doubted: What runs anew, but of the image ID that ran before; see `updating`.
+        before: Per container with a new image what ran before; None while the image is still withheld.
+        doubted: What runs anew, but of the image ID that ran before; see `proving`.
+        sizes: CPU and memory that containers are to have, until their node says that they do; see `sizes`.
     """
 
     revision: str
     since: datetime
     before: Mapping[str, ContainerBefore] | None = None
     doubted: "Doubt | None" = None
+    sizes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_withheld(self) -> bool:
         """Whether the gate has fallen but the image has not been written yet."""
         return self.before is None
+
+
+@dataclass(frozen=True, slots=True)
+class Resizing:
+    """What a node says of a resize that is not complete.
+
+    Attributes:
+        reason: `Deferred` (no room now), `Infeasible` (never on this node), `Error`, or `InProgress`.
+        message: The node's words, without the parts that change all the time.
+    """
+
+    reason: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,7 @@ class PodFact:
         is_observed: Whether the kubelet's report covers the pod's newest generation.
         farewell: How long its containers may take to end.
         state: An update under way.
+        resizing: What its node says of a resize that is not complete; None if it says nothing.
     """
 
     name: str
@@ -106,6 +126,7 @@ class PodFact:
     deletion_cost: int = 0
     restarts: int = 0
     state: UpdateState | None = None
+    resizing: Resizing | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 
     @property
@@ -119,7 +140,10 @@ class PodFact:
         return self.phase in {"Failed", "Succeeded"}
 
     def is_available(self, now: datetime, min_ready: timedelta) -> bool:
-        """Whether it serves: running, ready for *min_ready*, not being changed, not being deleted.
+        """Whether it serves: running, ready for *min_ready*, in traffic, not being deleted.
+
+        A pod serves on while it is resized without a restart. One whose image changes does not, whatever
+        its gate says.
 
         Without *min_ready* the clocks are not compared: a node's may run ahead of ours (as in apps/v1
         `IsPodAvailable`).
@@ -127,7 +151,7 @@ class PodFact:
         return (
             self.phase == "Running"
             and not self.is_deleting
-            and self.state is None
+            and (self.state is None or self.state.before == {})
             and not self.is_gated
             and self.ready_since is not None
             and (not min_ready or now - self.ready_since >= min_ready)
@@ -138,6 +162,9 @@ class PodFact:
         told = [f"{name}: {c.problem}" for name, c in sorted(self.containers.items()) if c.problem]
         if told:
             return ", ".join(told)
+        if self.resizing is not None:
+            words = {"InProgress": "being resized"}.get(self.resizing.reason, self.resizing.reason.lower())
+            return f"resize {words}: {self.resizing.message}" if self.resizing.message else words
         if self.state is not None:
             return "out of traffic, in its grace period" if self.state.is_withheld else "being updated"
         return "ready, but not for minReadySeconds" if self.is_ready and not self.is_deleting else ""

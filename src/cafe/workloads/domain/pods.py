@@ -60,6 +60,8 @@ def write_state(state: UpdateState) -> str:
             "containerIDs": dict(state.doubted.containers),
             "since": state.doubted.since.isoformat(),
         }
+    if state.sizes:
+        content["sizes"] = {name: dict(amounts) for name, amounts in state.sizes.items()}
     return json.dumps(content, separators=(",", ":"), sort_keys=True)
 
 
@@ -88,6 +90,10 @@ def read_state(text: str | None) -> UpdateState | None:
             if before is None
             else {n: ContainerBefore(str(w["imageID"]), str(w["containerID"])) for n, w in before.items()},
             doubted=_read_doubt(content.get("doubted")),
+            sizes={
+                str(name): {str(key): str(amount) for key, amount in amounts.items()}
+                for name, amounts in (content.get("sizes") or {}).items()
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return UpdateState(revision="", since=datetime(1970, 1, 1, tzinfo=UTC))

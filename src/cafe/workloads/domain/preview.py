@@ -69,7 +69,7 @@ def look_ahead(
     sizes = [_size(wanted, revision, name, quotas[name], units.get(name, UnitNow())) for name in names]
     way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
     paths = way.paths if isinstance(way, Recreate) else ()
-    if isinstance(way, InPlace) and way.images and any(unit.ungated for unit in units.values()):
+    if isinstance(way, InPlace) and way.restarts and any(unit.ungated for unit in units.values()):
         paths = GATE_MISSING
     if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
         paths = () if _is_same(now, wanted) else ("spec.podSetType",)

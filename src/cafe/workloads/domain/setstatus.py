@@ -26,7 +26,7 @@ def set_status(
     serving = [p for p in unsettled if dwell.is_available(p)]
     live, available = len(unsettled) + calm, len(serving) + calm
     new = sum(p.revision == target and not _is_withheld(p) for p in unsettled) + calm_new
-    new_available = sum(aims_at(p, target) for p in serving) + calm_new
+    new_available = sum(aims_at(p, target) and p.state is None for p in serving) + calm_new
     is_done = new_available >= goal.replicas == live
     return InPlaceSetStatus(
         observed_generation=owner.metadata.generation,
@@ -89,7 +89,7 @@ def _is_withheld(pod: PodFact) -> bool:
 
 
 def _progressing(owner: InPlaceSet, progress: Progress) -> Condition:
-    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate"}
+    stuck = progress.reason in {"InPlaceImpossible", "FailedCreate", "ResizeRefused"}
     return Condition(
         type="Progressing",
         status="False" if stuck else "True",

@@ -1,11 +1,14 @@
 """Whether the way from one pod template to another can be gone without replacing the pod.
 
-Only what the API server lets change on a living pod counts: container images, labels, annotations.
+Only what the API server lets change on a living pod counts: container images, CPU and memory, labels,
+annotations.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from cafe.workloads.domain.sizes import Size, quality_of, size_between, sized_paths
 
 Template = Mapping[str, Any]
 
@@ -20,6 +23,12 @@ class InPlace:
     images: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str | None] = field(default_factory=dict)
     annotations: Mapping[str, str | None] = field(default_factory=dict)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a container starts anew, so that the pod has to leave traffic."""
+        return bool(self.images) or any(size.restarts for size in self.sizes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,10 @@ class Recreate:
 def change_between(old: Template, new: Template) -> InPlace | Recreate:
     """Say how a pod of template *old* becomes one of template *new*."""
     old_spec, new_spec = old.get("spec") or {}, new.get("spec") or {}
-    images, paths = _containers(old_spec.get("containers") or [], new_spec.get("containers") or [])
+    images, sizes, paths = _containers(old_spec.get("containers") or [], new_spec.get("containers") or [])
+    if sizes and quality_of(old_spec) != quality_of(new_spec):
+        # The quality of service of a living pod is fixed (KEP-1287).
+        paths += sized_paths(sizes)
     paths += [
         f"spec.{key}"
         for key in sorted((old_spec.keys() | new_spec.keys()) - {"containers"})
@@ -45,17 +57,19 @@ def change_between(old: Template, new: Template) -> InPlace | Recreate:
         images,
         _moved(old_meta.get("labels") or {}, new_meta.get("labels") or {}),
         _moved(old_meta.get("annotations") or {}, new_meta.get("annotations") or {}),
+        sizes,
     )
 
 
 def _containers(
     old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]
-) -> tuple[dict[str, str], list[str]]:
-    """Return the images that change, and the paths that need a new pod."""
+) -> tuple[dict[str, str], dict[str, Size], list[str]]:
+    """Return the images and the sizes that change, and the paths that need a new pod."""
     old_names, new_names = [c.get("name") for c in old], [c.get("name") for c in new]
     if old_names != new_names:
-        return {}, ["spec.containers"]
+        return {}, {}, ["spec.containers"]
     images: dict[str, str] = {}
+    sizes: dict[str, Size] = {}
     paths: list[str] = []
     for was, will in zip(old, new, strict=True):
         for key in sorted(was.keys() | will.keys()):
@@ -63,9 +77,11 @@ def _containers(
                 continue
             if key == "image" and will.get("image"):
                 images[will["name"]] = will["image"]
+            elif key == "resources" and (size := size_between(was, will)) is not None:
+                sizes |= {} if size.is_same else {will["name"]: size}
             else:
                 paths.append(f"spec.containers[{will.get('name')}].{key}")
-    return images, paths
+    return images, sizes, paths
 
 
 def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:

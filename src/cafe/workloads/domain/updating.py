@@ -4,21 +4,17 @@ One pod's way, each arrow one write, each state readable from the pod alone, so 
 
     serving ──gate False, state──▶ withheld ──image, label, ids before──▶ changing ──gate True──▶ serving
                                    (grace period)                         (kubelet restarts)
+    serving ──label, sizes in the state──▶ announced ──resize──▶ resizing ──state forgotten──▶ serving
 
-The gate falls before the image changes, from the very object that was judged (k#2276). Completion is a new
-image ID, or, for a tag whose digest is unchanged (k#635, k#2297), a new container ID once the kubelet's
-report covers the pod's newest generation.
-
-Neither is a proof by itself. A kubelet that was cut off restarts what ran before, or what the change before
-this one asked for; when it hears of this change it first reports that container, covered by the newest
-generation, and only then replaces it. The report names the container's image. Where that is another than the
-one asked for (two tags of one digest, too, may be told by either name), the container is noted, and believed
-once it has outlived the time that its end would take.
+The gate falls before the image changes, from the very object that was judged (k#2276). CPU and memory have a
+door of their own, so they take a write more: the state names them until the node has given them, whatever
+becomes of the target meanwhile. A resize that restarts its container begins on the upper way, one that
+doesn't leaves the pod in traffic. What proves completion: `proving`.
 """
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
@@ -26,8 +22,18 @@ from itertools import islice
 from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, Roll, by_name
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
+from cafe.workloads.domain.facts import ContainerBefore, PodFact, UpdateState
+from cafe.workloads.domain.proving import (
+    NOWHERE,
+    has_begun,
+    is_complete,
+    is_misfit,
+    is_of_image,
+    outstanding,
+    unasked,
+)
 from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.sizes import Amounts, sized_paths
 from cafe.workloads.domain.telling import few
 from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate
 
@@ -46,13 +52,23 @@ class WriteChange:
 
     Attributes:
         before: What the state annotation shall remember, under *revision*; None leaves the annotation alone,
-            because nothing restarts.
+            because there is nothing to wait for.
+        sizes: CPU and memory that the state shall name: the change's, and what is outstanding.
     """
 
     pod: PodFact
     revision: str
     change: InPlace
     before: Mapping[str, ContainerBefore] | None
+    sizes: Mapping[str, Amounts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Have the pod's node give containers other amounts of CPU and memory."""
+
+    pod: PodFact
+    sizes: Mapping[str, Amounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,7 @@ class NoteDoubt:
 
 @dataclass(frozen=True, slots=True)
 class RaiseGate:
-    """Give the pod back to traffic and forget the update."""
+    """Give the pod back to traffic and forget the update, but for sizes that are outstanding."""
 
     pod: PodFact
 
@@ -78,7 +94,7 @@ class MarkForDeletion:
     paths: tuple[str, ...]
 
 
-Step = LowerGate | WriteChange | NoteDoubt | RaiseGate | MarkForDeletion
+Step = LowerGate | WriteChange | Resize | NoteDoubt | RaiseGate | MarkForDeletion
 
 ROOM = timedelta(seconds=5)
 """What a kubelet takes between its report and the end of a container, beside the pod's farewell."""
@@ -118,7 +134,7 @@ class UpdateRules:
     def way_of(self, pod: PodFact) -> InPlace | Recreate:
         """Return how *pod* gets to the update revision; without our gate it can't leave traffic alive."""
         found = self.way(pod.revision)
-        if isinstance(found, InPlace) and found.images and not pod.has_gate:
+        if isinstance(found, InPlace) and found.restarts and not pod.has_gate:
             return Recreate(GATE_MISSING)
         return found
 
@@ -189,7 +205,7 @@ def next_step(
         # A new pod: the gate's condition is absent until we write it.
         return (RaiseGate(pod), None) if pod.is_gated else (None, None)
     if not state.is_withheld:
-        return _finish(pod, state, dwell)
+        return _finish(pod, state, dwell, rules)
     target = goal.update_revision
     if pod.revision == target or state.revision != target or rules.is_paused:
         # The target moved, or nothing may start: the image was never touched, so serve again.
@@ -203,8 +219,15 @@ def next_step(
     return after_grace(pod, target, rules), None
 
 
-def _finish(pod: PodFact, state: UpdateState, dwell: Dwell) -> tuple[Step | None, timedelta | None]:
+def _finish(
+    pod: PodFact, state: UpdateState, dwell: Dwell, rules: UpdateRules
+) -> tuple[Step | None, timedelta | None]:
     """Return what ends a change whose image is written, or how long to wait before that can be said."""
+    if sizes := unasked(pod):
+        return Resize(pod, sizes), None
+    if is_misfit(pod) and not rules.is_in_place_only and not pod.is_delete_wanted:
+        # A node with more room may be found for a new pod, never for this one.
+        return MarkForDeletion(pod, sized_paths(state.sizes)), None
     if not is_complete(pod):
         return None, None
     doubted = {
@@ -233,62 +256,16 @@ def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
 def write_change(pod: PodFact, revision: str, change: InPlace) -> WriteChange:
     """Return the write that changes *pod*, with what runs now to judge its completion by."""
     # A container without a report still enters: without it nothing would be left to wait for.
-    now = {name: pod.containers.get(name, ContainerFact(image="")) for name in change.images}
-    before = {name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()}
-    return WriteChange(pod, revision, change, before if change.images else None)
-
-
-def is_complete(pod: PodFact) -> bool:
-    """Whether every changed container runs anew, as far as the kubelet's report can be trusted."""
-    if pod.state is None or pod.state.before is None or not pod.is_observed:
-        return False
-    return all(
-        (now := pod.containers.get(name)) is not None
-        and now.is_running
-        and (now.image_id != was.image_id or now.container_id != was.container_id)
-        for name, was in pod.state.before.items()
-    )
-
-
-def is_of_image(container: ContainerFact, was: ContainerBefore) -> bool:
-    """Whether a container that is new runs the image that was asked for, by its report.
-
-    Runtimes that tell no name but a bare digest prove it by another one than before.
-    """
-    asked, _, digest = container.image.partition("@")
-    if digest:
-        return container.image_id.endswith(digest)
-    if not container.reported or container.reported.startswith("sha256:"):
-        return container.image_id != was.image_id
-    return full_name(container.reported) == full_name(asked)
-
-
-def full_name(image: str) -> str:
-    """Return an image's name as runtimes resolve it: with registry, `library/` and tag, without digest."""
-    name = image.split("@", 1)[0]
-    head, _, tail = name.partition("/")
-    is_host = bool(tail) and ("." in head or ":" in head or head == "localhost")
-    if not is_host:
-        name = f"docker.io/{name}" if tail else f"docker.io/library/{name}"
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
-
-
-def has_begun(pod: PodFact) -> bool:
-    """Whether the kubelet took up the change under way, so that a restart still to come can't be mistaken.
-
-    Were a pod changed anew while what ran *before* still runs, the restart owed to the first change would be
-    taken for the completion of the second.
-    """
-    if pod.state is None or pod.state.before is None:
-        return True
-    if not pod.is_observed:
-        return False
-    return all(
-        (now := pod.containers.get(name)) is None
-        or not now.is_running
-        or now.container_id != was.container_id
-        for name, was in pod.state.before.items()
-    )
+    now = {name: pod.containers.get(name, NOWHERE) for name in change.images}
+    before: Mapping[str, ContainerBefore] | None = {
+        name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()
+    }
+    sizes = outstanding(pod) | {name: size.amounts for name, size in change.sizes.items()}
+    if not change.images:
+        # What must restart for an earlier change is still to be waited for.
+        kept = pod.state.before if pod.state else None
+        before = kept or ({} if sizes or kept == {} else None)
+    return WriteChange(pod, revision, change, before, sizes)
 
 
 def begin(
@@ -308,7 +285,7 @@ def begin(
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
     calm = {revision: roll for revision, roll in crowd.calm.items() if revision != goal.update_revision}
     # Then a serving pod that may not be changed ends the choice: all that follow serve and cost as much.
-    are_alike = len({_is_costly(rules, revision) for revision in {*calm, *(p.revision for p in old)}}) == 1
+    are_alike = len({_cost_of(rules, revision) for revision in {*calm, *(p.revision for p in old)}}) == 1
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
     for pod in islice(_in_turn(old, calm, dwell), due):
@@ -316,15 +293,16 @@ def begin(
         if isinstance(way, Recreate) and rules.is_in_place_only:
             return Progress((), "InPlaceImpossible", _impossible(way))
         serves = dwell.is_available(pod)
-        is_free = isinstance(way, InPlace) and not way.images and pod.state is None
-        if free <= 0 if is_free else target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+        costs = serves and not (isinstance(way, InPlace) and not way.restarts)
+        is_free = isinstance(way, InPlace) and not way.restarts and not way.sizes and pod.state is None
+        if free <= 0 if is_free else target <= 0 or (costs and healthy <= 0) or not has_begun(pod):
             if serves and are_alike:
                 break
             continue
         if is_free:
             free -= 1
         else:
-            target, healthy = target - 1, healthy - serves
+            target, healthy = target - 1, healthy - costs
         if step := _first_step(pod, goal.update_revision, way):
             chosen.append(step)
     if not chosen:
@@ -341,20 +319,21 @@ def _in_turn(old: list[PodFact], calm: Mapping[str, Roll], dwell: Dwell) -> Iter
     return merge(sorted(old, key=turn), *calm.values(), key=turn)
 
 
-def _is_costly(rules: UpdateRules, revision: str) -> bool | None:
-    """Whether a serving pod of *revision* needs the budget; None if it can't be changed at all."""
+def _cost_of(rules: UpdateRules, revision: str) -> str:
+    """Say what of the budget a serving pod of *revision* needs."""
     way = rules.way(revision)
     if isinstance(way, Recreate):
-        return None if rules.is_in_place_only else True
-    return bool(way.images)
+        return "impossible" if rules.is_in_place_only else "traffic"
+    if way.restarts:
+        return "traffic"
+    return "patience" if way.sizes else "nothing"
 
 
 def _first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> Step | None:
     if isinstance(way, Recreate):
         return None if pod.is_delete_wanted else MarkForDeletion(pod, way.paths)
-    if not way.images and (pod.state is None or not pod.state.is_withheld):
-        # The gate needs no fall, or is down already: then what must restart is still to be waited for.
-        return WriteChange(pod, revision, way, pod.state.before if pod.state else None)
+    if not way.restarts and (pod.state is None or not pod.state.is_withheld):
+        return write_change(pod, revision, way)  # The gate needs no fall, or is down already.
     return LowerGate(pod, revision)
 
 
@@ -366,18 +345,19 @@ def _impossible(way: Recreate) -> str:
 
 
 def _nothing_due(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
-    sick = [p for p in crowd.unsettled() if aims_at(p, goal.update_revision) and not dwell.is_available(p)]
+    sick = [p for p in crowd.unsettled() if aims_at(p, goal.update_revision) and not dwell.is_done(p)]
     wanted = min(goal.partition, goal.replicas)
     if not sick:
         if goal.partition < goal.replicas:
             return Progress((), "PartitionReached", f"{wanted} of {goal.replicas} pods are updated, as asked")
         return Progress((), "Complete", f"All {goal.replicas} pods are updated and available")
-    return Progress((), "WaitingForPods", f"{few(sick)} not available yet")
+    what = "resized" if all(map(dwell.is_available, sick)) else "available"
+    return Progress((), "WaitingForPods", f"{few(sick)} not {what} yet")
 
 
 def _spent(goal: SetGoal, crowd: Crowd, dwell: Dwell) -> Progress:
     unsettled = crowd.unsettled()
-    sick = [p for p in unsettled if not dwell.is_available(p)]
+    sick = [p for p in unsettled if not dwell.is_done(p)]
     if not sick:
         missing = goal.replicas - len(unsettled) - crowd.calm_count()
         return Progress((), "BudgetSpent", f"No further pod may become unavailable: {missing} are missing")

@@ -16,10 +16,11 @@ from cafe.kernel import Clock, Conflict, Note, ObjectKey, Outcome, Refusal
 from cafe.workloads.domain.budget import Budget, budget_now, count_of
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
 from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
 from cafe.workloads.domain.setstatus import refused_status, set_status
+from cafe.workloads.domain.sizes import sized_paths
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import (
     LowerGate,
@@ -27,13 +28,14 @@ from cafe.workloads.domain.updating import (
     NoteDoubt,
     Progress,
     RaiseGate,
+    Resize,
     Step,
     UpdateRules,
     WriteChange,
     decide_update,
     next_step,
 )
-from cafe.workloads.ports import RevisionTaken, SetStore, SetView
+from cafe.workloads.ports import ResizeRefused, RevisionTaken, SetStore, SetView
 
 RECHECK = timedelta(minutes=5)
 """In case a watch event is lost."""
@@ -160,20 +162,27 @@ class InPlaceSetReconciler:
         progress = decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
 
         async def take(step: Step) -> None:
-            pod = await self._sets.take_step(view, step)
-            if isinstance(step, LowerGate):
-                # Without a grace period the image is due at once. The answer shows the pod as it is now;
-                # before the watch does, the kubelet would have changed it and the write would conflict.
+            pod = await self._take_step(view, step, rules)
+            if isinstance(step, LowerGate | WriteChange):
+                # Without a grace period the image is due at once, and the size after the image. The answer
+                # shows the pod as it is now; before the watch does, the kubelet would have changed it and the
+                # write would conflict.
                 now = Dwell(self._clock.now(), dwell.min_ready)
                 following, _ = next_step(pod, goal, now, rules)
-                if following is not None:
-                    await self._sets.take_step(view, following)
+                if following is not None and (isinstance(step, LowerGate) or isinstance(following, Resize)):
+                    await take(following)
 
         steps = in_order(progress.steps)
         if len(steps) > STEPS:
             steps, progress = steps[:STEPS], replace(progress, recheck=REST)
         outcomes = await asyncio.gather(*(take(step) for step in steps), return_exceptions=True)
         for outcome in outcomes:
+            if isinstance(outcome, ResizeRefused):
+                await self._sets.tell(view.owner, Note(outcome.code, str(outcome), is_warning=True))
+                progress = replace(
+                    progress, reason=outcome.code, message=str(outcome), recheck=timedelta(seconds=10)
+                )
+                continue
             # A conflict concerns one pod alone: it moved, and its event brings the set back.
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
                 raise outcome
@@ -185,10 +194,20 @@ class InPlaceSetReconciler:
                 await self._sets.tell(view.owner, note)
         return progress
 
+    async def _take_step(self, view: SetView, step: Step, rules: UpdateRules) -> PodFact:
+        """Make the write of *step*; have a pod replaced that the server won't resize, if a new one may do."""
+        try:
+            return await self._sets.take_step(view, step)
+        except ResizeRefused as refusal:
+            if not isinstance(step, Resize) or rules.is_in_place_only or not refusal.is_replaceable:
+                raise
+            await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
+            return await self._sets.take_step(view, MarkForDeletion(step.pod, sized_paths(step.sizes)))
+
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
     """Put first what gives capacity back, last what takes it."""
-    ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, MarkForDeletion: 2, LowerGate: 3}
+    ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, Resize: 1, MarkForDeletion: 2, LowerGate: 3}
     return sorted(steps, key=lambda step: ranks[type(step)])
 
 

@@ -198,8 +198,11 @@ class PodRules(Rules):
         found = self.check(new)
         if qos_class(new["spec"]) != qos_class(old["spec"]):
             text = "Pod QOS Class may not change as a result of resizing"
-            found.append(FieldError("Invalid", "spec", new["spec"], text))
-        return found
+            found.append(FieldError("Invalid", "spec", dig(old, "status", "qosClass"), text))
+        if not _reports_resources(old):
+            text = "Pod running on node without support for resize"
+            found.append(FieldError("Forbidden", "spec", None, text))
+        return found + _check_resize(new["spec"]["containers"], old["spec"]["containers"])
 
     def grace(self, obj: Json, wanted: int | None) -> int:
         """An unscheduled or finished pod goes at once; the others as asked, or as their spec says."""
@@ -215,6 +218,37 @@ class PodRules(Rules):
         """Keep the status; count changes of the spec."""
         del around
         return self.counted(with_fields(new, status=old.get("status")), old)
+
+
+def _reports_resources(pod: Json) -> bool:
+    """Whether the first running container's status tells its resources; nodes too old for resize don't."""
+    running = [
+        s for s in dig(pod, "status", "containerStatuses") or [] if "running" in (s.get("state") or {})
+    ]
+    return not running or "resources" in running[0]
+
+
+def _check_resize(new: list[Json], old: list[Json]) -> list[FieldError]:
+    found = []
+    for index, (has, had) in enumerate(zip(new, old, strict=True)):
+        sizes, before = has.get("resources") or {}, had.get("resources") or {}
+        for group in ("requests", "limits"):
+            if (before.get(group) or {}).keys() - (sizes.get(group) or {}).keys():
+                at = f"spec.containers[{index}].resources.{group}"
+                found.append(FieldError("Forbidden", at, None, f"resource {group} cannot be removed"))
+        if _beside_cpu_and_memory(sizes) != _beside_cpu_and_memory(before):
+            text = "only cpu and memory resources are mutable"
+            found.append(FieldError("Forbidden", "spec", None, text))
+    return found
+
+
+def _beside_cpu_and_memory(resources: Json) -> Json:
+    return {
+        group: {k: v for k, v in amounts.items() if k not in {"cpu", "memory"}}
+        if isinstance(amounts, dict)
+        else amounts
+        for group, amounts in {"requests": {}, "limits": {}, **resources}.items()
+    }
 
 
 def _check_deadline(spec: Json, before: Json) -> Iterator[FieldError]:
