@@ -8,7 +8,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test check lint format generate golden testbed bench clean mutants
+.PHONY: help demo demo-real demo-shop test check lint format generate golden testbed bench clean mutants
 .PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
@@ -46,6 +46,9 @@ demo: $(READY) ## The main job: a cluster, Bookinfo, a release in groups, a bad 
 demo-real: $(READY) ## The same on real kubelets with real containers (needs Go and root)
 	@$(BIN)/python -m testbed prepare
 	@PYTHONPATH=. $(BIN)/python tools/demo_real.py
+
+demo-shop: $(READY) ## Online Boutique: twelve applications imported, released, rolled back from a bad image
+	@$(BIN)/python tools/demo_shop.py
 
 generate: $(READY) ## Write the CRDs and the reference pages anew
 	@$(BIN)/python -m tools.generate

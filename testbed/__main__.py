@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import click
-import yaml
 
 from cafe.kernel.clock import SystemClock
 from testbed.build import PROGRAMS, build, kubernetes_version, lacking_go
 from testbed.controlplane import ControlPlane
 from testbed.errors import Lacking, NotStarted
 from testbed.fakenodes import FakeNodes
-from testbed.images import Image, write_archive
+from testbed.images import Image, images_in, write_archive
 from testbed.install import install
 from testbed.leftovers import sweep
 from testbed.nodes import RealNodes, import_images
@@ -135,35 +134,18 @@ def load(manifests: Sequence[Path], references: Sequence[str]) -> None:
 
     NAME:TAG=VERSION gives the image the content of another version, so that two tags can be one image.
     """
-    wanted = {reference for path in manifests for reference in images_in(path)} | set(references)
-    images = [Image.of(*reference.split("=", 1)) for reference in sorted(wanted)]
+    images = [image for path in manifests for image in images_in(path)]
+    for reference in references:
+        name, _, version = reference.partition("=")
+        images.append(Image.of(name, version or None))
     sockets = [socket for directory in live_runs() for socket in directory.glob("node-*/containerd.sock")]
     if not sockets:
         raise click.ClickException("no real node is up; start some as root: make testbed")
     with tempfile.TemporaryDirectory() as scratch:
         archive = write_archive(Path(scratch) / "images.tar", images)
         for socket in sockets:
-            import_images(socket, archive)
+            import_images(socket, archive, images)
     click.echo(f"{len(images)} images on {len(sockets)} nodes")
-
-
-def images_in(manifest: Path) -> set[str]:
-    """Return the images that the Deployments, Pods and so on of a manifest name."""
-    found: set[str] = set()
-
-    def visit(value: object) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("image"), str):
-                found.add(value["image"])
-            for inner in value.values():
-                visit(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                visit(inner)
-
-    for document in yaml.safe_load_all(manifest.read_text()):
-        visit(document)
-    return found
 
 
 def _build_all() -> list[Path]:

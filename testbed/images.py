@@ -10,10 +10,13 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
+
+import yaml
 
 from testbed.build import APP, build
 
@@ -33,23 +36,52 @@ class Image:
         name: Who it says it is at GET /.
         version: Which version it says it is; together with name and port it makes the digest.
         port: Where it listens.
+        ports: Where it listens too.
     """
 
     reference: str
     name: str
     version: str
     port: int = PORT
+    ports: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, reference: str, version: str | None = None) -> "Image":
+    def of(cls, reference: str, version: str | None = None, ports: Iterable[int] = ()) -> "Image":
         """Make an image whose name and version are those of its reference.
 
         Args:
             reference: With a tag.
             version: Content, if the tag shall not tell: "…:v2-same" with version "v2".
+            ports: Where it listens beside the usual port.
         """
-        path, _, tag = reference.rpartition(":")
-        return cls(reference, path.rpartition("/")[2], version or tag)
+        path, _, tag = reference.partition("@")[0].rpartition(":")
+        others = tuple(sorted(set(ports) - {PORT}))
+        return cls(reference, path.rpartition("/")[2], version or tag, ports=others)
+
+    @property
+    def tag(self) -> str:
+        """Its reference without a digest: an archive knows tags alone."""
+        return self.reference.partition("@")[0]
+
+    @property
+    def names(self) -> tuple[str, str] | None:
+        """Its tag and its digest in full, as containerd resolves them; None if a tag is all it has."""
+        tag, _, digest = self.reference.partition("@")
+        if not digest:
+            return None
+        name, _, label = tag.rpartition(":")
+        host = name.partition("/")[0]
+        if "/" not in name:
+            name = f"docker.io/library/{name}"
+        elif "." not in host and ":" not in host:
+            name = f"docker.io/{name}"
+        return f"{name}:{label}", f"{name}@{digest}"
+
+    @property
+    def identity(self) -> bytes:
+        """What it finds in /app.json."""
+        said: dict[str, object] = {"name": self.name, "version": self.version, "port": self.port}
+        return json.dumps(said | ({"ports": self.ports} if self.ports else {})).encode()
 
 
 STANDARD: Final = (
@@ -63,14 +95,13 @@ STANDARD: Final = (
 def write_archive(target: Path, images: Iterable[Image]) -> Path:
     """Write images, and the pause image, as one docker-archive that `ctr images import` reads."""
     app = build(APP).read_bytes()
-    program = _layer({"app": (app, 0o755)})
+    program = _program(app)
     manifest, blobs = [], {_name(program): program}
     for image in images:
-        identity = json.dumps({"name": image.name, "version": image.version, "port": image.port})
-        content = _layer({"app.json": (identity.encode(), 0o644)})
+        content = _layer({"app.json": (image.identity, 0o644)})
         config = _config([program, content], ["/app"], image.port)
         blobs |= {_name(content): content, _config_name(config): config}
-        manifest.append(_entry(image.reference, config, [program, content]))
+        manifest.append(_entry(image.tag, config, [program, content]))
     pause_layer = _layer({"pause": (app, 0o755)})
     pause = _config([pause_layer], ["/pause"], None)
     blobs |= {_name(pause_layer): pause_layer, _config_name(pause): pause}
@@ -80,11 +111,30 @@ def write_archive(target: Path, images: Iterable[Image]) -> Path:
     return target
 
 
+def images_in(manifest: Path) -> list[Image]:
+    """Return an image for each that a manifest's containers name; it listens on the ports they declare."""
+    ports: dict[str, set[int]] = {}
+
+    def visit(value: object) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("image"), str):
+                declared = value.get("ports") or ()
+                ports.setdefault(value["image"], set()).update(port["containerPort"] for port in declared)
+            for inner in value.values():
+                visit(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                visit(inner)
+
+    for document in yaml.safe_load_all(manifest.read_text()):
+        visit(document)
+    return [Image.of(reference, ports=found) for reference, found in sorted(ports.items())]
+
+
 def image_id(image: Image) -> str:
     """Return the digest that identifies the image's content: that of its configuration."""
-    program = _layer({"app": (build(APP).read_bytes(), 0o755)})
-    identity = json.dumps({"name": image.name, "version": image.version, "port": image.port})
-    content = _layer({"app.json": (identity.encode(), 0o644)})
+    program = _program(build(APP).read_bytes())
+    content = _layer({"app.json": (image.identity, 0o644)})
     return f"sha256:{_digest(_config([program, content], ['/app'], image.port))}"
 
 
@@ -110,17 +160,26 @@ def _config(layers: list[bytes], entrypoint: list[str], port: int | None) -> byt
     ).encode()
 
 
+def _program(app: bytes) -> bytes:
+    """Return the layer with the application, which is the image's shell too."""
+    return _tar({"app": (app, 0o755)}, {"bin/sh": "/app"})
+
+
 def _layer(files: dict[str, tuple[bytes, int]]) -> bytes:
     return _tar(files)
 
 
-def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+def _tar(files: dict[str, tuple[bytes, int]], links: Mapping[str, str] = MappingProxyType({})) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, (content, mode) in sorted(files.items()):
             entry = tarfile.TarInfo(name)  # Owner 0, time 0.
             entry.size, entry.mode = len(content), mode
             archive.addfile(entry, io.BytesIO(content))
+        for name, target in sorted(links.items()):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry)
     return buffer.getvalue()
 
 

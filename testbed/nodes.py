@@ -11,7 +11,7 @@ they run was imported, and a pull of anything else fails at once.
 import contextlib
 import http.client
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -68,11 +68,11 @@ class RealNode:
         self.containerd = self._make_containerd()
         self.kubelet = self._make_kubelet()
 
-    def start(self, archive: Path) -> None:
+    def start(self, archive: Path, images: Sequence[Image]) -> None:
         """Start the runtime, give it the images, start the kubelet."""
         self.containerd.start()
         self.containerd.wait_ready(self._runtime_answers, START)
-        self.load(archive)
+        self.load(archive, images)
         self.kubelet.start()
 
     def wait_ready(self) -> None:
@@ -82,9 +82,9 @@ class RealNode:
         )
         wait_for(f"{self.name} is Ready", self._is_ready, START)
 
-    def load(self, archive: Path) -> None:
-        """Import a docker-archive."""
-        import_images(self.socket, archive)
+    def load(self, archive: Path, images: Sequence[Image]) -> None:
+        """Import a docker-archive of these images."""
+        import_images(self.socket, archive, images)
 
     def images(self) -> list[str]:
         """Return the references of the images that the node has."""
@@ -170,7 +170,7 @@ class RealNodes:
     """
 
     def __init__(
-        self, plane: ControlPlane, cells: Sequence[str] = CELLS, images: Iterable[Image] = STANDARD
+        self, plane: ControlPlane, cells: Sequence[str] = CELLS, images: Sequence[Image] = STANDARD
     ) -> None:
         lacking = requirements(real_nodes=True)
         if lacking:
@@ -184,7 +184,7 @@ class RealNodes:
         for index, cell in enumerate(cells):
             self.nodes.append(RealNode(plane, index, cell))
         for node in self.nodes:
-            node.start(archive)
+            node.start(archive, images)
         self._start_proxy()
         for node in self.nodes:
             node.wait_ready()
@@ -193,7 +193,7 @@ class RealNodes:
         """Give every node further images, under any name and tag."""
         archive = write_archive(self._plane.run.directory / "images.tar", images)
         for node in self.nodes:
-            node.load(archive)
+            node.load(archive, images)
 
     def stop(self) -> None:
         """End all nodes and remove what they had on this host. Their Node objects stay."""
@@ -229,10 +229,14 @@ class RealNodes:
         self.proxy = self._plane.spawn("kube-proxy", command)
 
 
-def import_images(socket: Path, archive: Path) -> None:
-    """Import a docker-archive into the containerd that listens at *socket*."""
-    ctr = find_tool("ctr") or "ctr"
-    run_tool(ctr, "--address", socket, "--namespace", "k8s.io", "images", "import", archive)
+def import_images(socket: Path, archive: Path, images: Sequence[Image]) -> None:
+    """Import a docker-archive of these images into the containerd that listens at *socket*."""
+    ctr = (find_tool("ctr") or "ctr", "--address", socket, "--namespace", "k8s.io", "images")
+    run_tool(*ctr, "import", archive)
+    for image in images:
+        if image.names is not None:
+            # The digest is that of somebody's real image; nobody checks it once the name is there.
+            run_tool(*ctr, "tag", "--force", *image.names)
 
 
 def ask(address: str, path: str = "/", port: int = PORT) -> dict[str, str]:
@@ -252,7 +256,7 @@ def ask(address: str, path: str = "/", port: int = PORT) -> dict[str, str]:
 
 @contextlib.contextmanager
 def real_nodes(
-    plane: ControlPlane, cells: Sequence[str] = CELLS, images: Iterable[Image] = STANDARD
+    plane: ControlPlane, cells: Sequence[str] = CELLS, images: Sequence[Image] = STANDARD
 ) -> Iterator[RealNodes]:
     """Add a real node per cell, with these images, and remove them afterwards.
 

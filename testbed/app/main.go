@@ -1,9 +1,11 @@
 // Command app is what runs inside every image of the testbed.
 //
 // It answers GET / with who it is and which version, GET /healthz always, and GET /ready unless
-// the environment says NOT_READY. Who it is comes from /app.json, baked into the image, so that
-// another version is another image digest. Called as "pause" it only waits to be stopped, and
-// buries orphans meanwhile: it is the first process of a pod sandbox and of a node's namespace.
+// the environment says NOT_READY; over gRPC it says of itself that it is healthy. Who it is, and
+// on which ports it listens, comes from /app.json, baked into the image, so that another version is
+// another image digest. Called as "pause" it only waits to be stopped, and buries orphans meanwhile:
+// it is the first process of a pod sandbox and of a node's namespace. Called as "sh" it succeeds at
+// once, whatever the script: so init containers of applications that no one here wrote end well.
 package main
 
 import (
@@ -24,6 +26,7 @@ type identity struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Port    int    `json:"port"`
+	Ports   []int  `json:"ports,omitempty"`
 }
 
 // answer is what GET / says; Started tells one process from the next.
@@ -36,8 +39,11 @@ type answer struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if filepath.Base(os.Args[0]) == "pause" {
+	switch filepath.Base(os.Args[0]) {
+	case "pause":
 		pause(ctx)
+		return
+	case "sh":
 		return
 	}
 	if err := serve(ctx); err != nil {
@@ -69,17 +75,36 @@ func serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: fmt.Sprintf(":%d", who.Port), Handler: handler(who)}
-	go func() {
-		<-ctx.Done()
-		server.Shutdown(context.WithoutCancel(ctx))
-	}()
-	fmt.Printf("%s %s listens on %d\n", who.Name, who.Version, who.Port)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	ended := make(chan error)
+	ports := append([]int{who.Port}, who.Ports...)
+	for _, port := range ports {
+		go func() { ended <- listen(ctx, port, handler(who)) }()
+	}
+	fmt.Printf("%s %s listens on %v\n", who.Name, who.Version, ports)
+	for range ports {
+		if err := <-ended; err != nil {
+			return err
+		}
 	}
 	fmt.Println("stopped")
 	return nil
+}
+
+// listen serves HTTP/1 and, for gRPC, HTTP/2 in clear text until ctx ends.
+func listen(ctx context.Context, port int, handler http.Handler) error {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Addr: fmt.Sprintf(":%d", port), Handler: handler, Protocols: protocols}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		stopped <- server.Shutdown(context.WithoutCancel(ctx))
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
 }
 
 func handler(who answer) http.Handler {
@@ -89,6 +114,7 @@ func handler(who answer) http.Handler {
 		json.NewEncoder(w).Encode(who)
 		fmt.Println(r.Method, r.URL.Path)
 	})
+	mux.HandleFunc("POST /grpc.health.v1.Health/Check", serving)
 	mux.HandleFunc("GET /healthz", say)
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
 		if os.Getenv("NOT_READY") != "" {
@@ -98,6 +124,15 @@ func handler(who answer) http.Handler {
 		say(w, r)
 	})
 	return mux
+}
+
+// serving answers a gRPC health check with SERVING: a frame of no compression and two bytes, which
+// are field 1 of the response with the value 1. The status follows as a trailer.
+func serving(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/grpc")
+	w.Header().Set("Trailer", "Grpc-Status")
+	w.Write([]byte{0, 0, 0, 0, 2, 0x08, 0x01})
+	w.Header().Set("Grpc-Status", "0")
 }
 
 func say(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }

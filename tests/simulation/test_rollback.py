@@ -7,7 +7,18 @@ import pytest
 
 from cafe.api.names import UNIT_LABEL
 from cafe_sim.contract import Json
-from tests.simulation.world import APPS, World, a_world, an_app, image, lowest, place, released, restarts
+from tests.simulation.world import (
+    APPS,
+    World,
+    a_template,
+    a_world,
+    an_app,
+    image,
+    lowest,
+    place,
+    released,
+    restarts,
+)
 from tests.worlds.clock import in_virtual_time
 
 CONFIRMED = {"needWaitingForConfirm": True}
@@ -117,3 +128,17 @@ async def test_the_same_revision_forward_again_begins_with_beta() -> None:
         await world.run(lambda: world.asks("web", 0))
         assert not plan(world).get("rollback")
         assert len(on(world, "web:2")) == 2
+
+
+@in_virtual_time
+async def test_an_application_with_a_shell_script_goes_back_to_an_old_revision() -> None:
+    """Its old revision gets a new number; Go escapes `&` and `>` in what the server compares it with."""
+    script = ["sh", "-c", "touch /tmp/a && exec app > /tmp/log 2>&1"]
+    async with a_world() as world:
+        app = an_app(4)
+        app["spec"]["template"] = a_template("web:1", command=script)
+        await released(world, app)
+        for wanted in ("web:2", "web:1"):
+            world.set_image(APPS, "web", wanted)
+            await world.run(lambda: world.is_complete("web"))
+        assert {image(pod) for pod in world.pods()} == {"web:1"}

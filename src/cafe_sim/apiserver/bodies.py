@@ -18,6 +18,14 @@ _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _decode = msgspec.json.Decoder().decode
 
 
+class Unescaped(dict[str, Value]):
+    """The `data` of a revision that was sent with signs in it that Go would have escaped."""
+
+
+GO_ESCAPES = "<>&\u2028\u2029"
+_SIGNS = tuple(sign.encode() for sign in GO_ESCAPES)
+
+
 def read_object(request: Request) -> Json:
     """Return the object in the body of a create or an update.
 
@@ -30,6 +38,10 @@ def read_object(request: Request) -> Json:
     body = read_body(request)
     if not isinstance(body, dict):
         raise errors.bad_request("couldn't get version/kind; the body is no object")
+    if body.get("kind") == "ControllerRevision" and isinstance(body.get("data"), dict):
+        raw = request.body or b""
+        if any(sign in raw for sign in _SIGNS):
+            return {**body, "data": Unescaped(body["data"])}
     return body
 
 

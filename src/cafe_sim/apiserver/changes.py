@@ -3,6 +3,7 @@
 import json
 
 from cafe_sim.apiserver import errors
+from cafe_sim.apiserver.bodies import GO_ESCAPES, Unescaped
 from cafe_sim.apiserver.context import Context, Target
 from cafe_sim.apiserver.errors import FieldError, StatusError
 from cafe_sim.apiserver.kinds.shapes import BuiltinShape
@@ -124,8 +125,9 @@ def _with_data_as_go_writes_it(change: Change, target: Target, *, is_sorted: boo
     def changed(old: Json) -> Value:
         sent = errors.shown(old.get("data"))
         again = json.dumps(old.get("data"), separators=(",", ":"), ensure_ascii=False, sort_keys=is_sorted)
-        for sign in "<>&\u2028\u2029":
-            again = again.replace(sign, f"\\u{ord(sign):04x}")
+        if isinstance(old.get("data"), Unescaped):
+            for sign in GO_ESCAPES:
+                again = again.replace(sign, f"\\u{ord(sign):04x}")
         if sent != again:
             error = FieldError("Invalid", "data", old.get("data"), "field is immutable")
             raise errors.invalid("ControllerRevision", "apps", target.name, [error])

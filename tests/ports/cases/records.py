@@ -1,5 +1,6 @@
 """What controllers keep for themselves: revisions, leases, events, tokens."""
 
+from cafe.kube.codec import encode
 from tests.ports.backend import JSON_PATCH, MERGE, STRATEGIC, Json, World, case
 from tests.ports.objects import config_map
 
@@ -42,6 +43,15 @@ async def a_patch_of_a_revision_fails_if_its_data_has_signs_that_go_escapes(worl
     stored = await world.get(path)
     replaced = await world.put(path, {**stored.body, "revision": 2})
     assert (replaced.status, replaced.body["revision"]) == (200, 2)
+
+
+@case
+async def a_revision_whose_data_was_sent_as_go_escapes_it_gets_a_new_number_by_a_patch(world: World) -> None:
+    body = encode(_revision({"spec": {"args": ["a && b > c < d", "\u2028\u2029é"]}}))
+    made = await world.post(world.path("controllerrevisions", api=APPS), body)
+    assert made.body["data"]["spec"]["args"] == ["a && b > c < d", "\u2028\u2029é"]
+    answer = await world.patch(world.path("controllerrevisions", "r", api=APPS), {"revision": 2}, MERGE)
+    assert (answer.status, answer.body["revision"]) == (200, 2)
 
 
 @case

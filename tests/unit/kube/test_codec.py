@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafe.kernel import ObjectKey, Unavailable
-from cafe.kube.codec import Changed, Undecodable, codec_for, key_of, version_of
+from cafe.kube.codec import Changed, Undecodable, codec_for, decode_json, encode, key_of, version_of
 from cafe.kube.errors import Expired
 from cafe.kube.objects import Pod, format_micro_time, parse_time
 from cafe.kube.watching import Bookmark, read_event
@@ -102,3 +102,10 @@ def test_timestamps_come_in_seconds_and_microseconds() -> None:
     micro = parse_time("2026-01-02T03:04:05.678901Z")
     assert format_micro_time(micro) == "2026-01-02T03:04:05.678901Z"
     assert parse_time("2026-01-02T03:04:05Z") < micro
+
+
+def test_a_body_is_escaped_as_go_does_it_and_says_the_same() -> None:
+    body = {"args": ["a && b > c < d", "\u2028\u2029é"]}
+    written = encode(body)
+    assert written == b'{"args":["a \\u0026\\u0026 b \\u003e c \\u003c d","\\u2028\\u2029\xc3\xa9"]}'
+    assert decode_json(written) == body

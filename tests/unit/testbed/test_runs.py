@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.__main__ import images_in
 from testbed.build import KUBE, binary, kubernetes_version
 from testbed.errors import NotStarted
-from testbed.images import Image
+from testbed.images import Image, images_in
 from testbed.processes import Child, run_tool
 from testbed.runs import ProcessId, Run, processes
 from testbed.waiting import TooLate, wait_for
@@ -94,9 +93,27 @@ def test_an_image_is_called_after_its_reference() -> None:
 
 
 def test_all_images_of_a_manifest_are_found() -> None:
-    found = images_in(ROOT / "samples" / "bookinfo.yaml")
+    found = {image.reference for image in images_in(ROOT / "samples" / "bookinfo.yaml")}
     assert "docker.io/istio/examples-bookinfo-productpage-v1:1.20.1" in found
     assert len(found) == 6
+
+
+def test_an_image_listens_where_the_manifest_says_that_its_container_does() -> None:
+    found = {image.name: image for image in images_in(ROOT / "samples" / "online-boutique.yaml")}
+    assert (found["cartservice"].ports, found["redis"].ports) == ((7070,), (6379,))
+    assert found["loadgenerator"].ports == ()
+    assert b"ports" not in found["loadgenerator"].identity
+
+
+def test_an_image_called_by_a_digest_gets_that_name_beside_its_tag() -> None:
+    image = Image.of("busybox:1.38@sha256:abc")
+    assert (image.tag, image.name, image.version) == ("busybox:1.38", "busybox", "1.38")
+    assert image.names == ("docker.io/library/busybox:1.38", "docker.io/library/busybox@sha256:abc")
+    assert Image.of("ghcr.io/some/thing:1@sha256:abc").names == (
+        "ghcr.io/some/thing:1",
+        "ghcr.io/some/thing@sha256:abc",
+    )
+    assert Image.of("busybox:1.38").names is None
 
 
 def test_binaries_are_kept_under_a_name_of_their_content(monkeypatch: pytest.MonkeyPatch) -> None:
