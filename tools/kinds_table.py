@@ -24,6 +24,7 @@ SOURCES = {
     "core/v1": "api@{v}/core/v1/types.go",
     "apps/v1": "api@{v}/apps/v1/types.go",
     "autoscaling/v1": "api@{v}/autoscaling/v1/types.go",
+    "autoscaling/v2": "api@{v}/autoscaling/v2/types.go",
     "coordination/v1": "api@{v}/coordination/v1/types.go",
     "discovery/v1": "api@{v}/discovery/v1/types.go",
     "events/v1": "api@{v}/events/v1/types.go",
@@ -35,6 +36,7 @@ SOURCES = {
     "admissionregistration/v1": "api@{v}/admissionregistration/v1/types.go",
     "authentication/v1": "api@{v}/authentication/v1/types.go",
     "authorization/v1": "api@{v}/authorization/v1/types.go",
+    "metrics/v1beta1": "metrics@{v}/pkg/apis/metrics/v1beta1/types.go",
     "apiextensions/v1": "apiextensions-apiserver@{v}/pkg/apis/apiextensions/v1/types.go",
 }
 SCHEMA_TYPES = "apiextensions-apiserver@{v}/pkg/apis/apiextensions/v1/types_jsonschema.go"
@@ -64,6 +66,7 @@ ROOTS = [
     "apps/v1.DaemonSet",
     "apps/v1.ControllerRevision",
     "autoscaling/v1.Scale",
+    "autoscaling/v2.HorizontalPodAutoscaler",
     "coordination/v1.Lease",
     "discovery/v1.EndpointSlice",
     "events/v1.Event",
@@ -91,6 +94,7 @@ ROOTS = [
     "authorization/v1.SelfSubjectRulesReview",
     "authorization/v1.LocalSubjectAccessReview",
     "apiextensions/v1.CustomResourceDefinition",
+    "metrics/v1beta1.PodMetrics",
 ]
 ALIASES = {"v1": "core/v1", "metav1": "meta/v1", "corev1": "core/v1", "api": "core/v1", "apiv1": "core/v1"}
 PLAIN = {

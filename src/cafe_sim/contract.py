@@ -84,6 +84,9 @@ class Api(Protocol):
     def list(self, resource: str, namespace: str | None = None) -> list[Json]:
         """Return all objects, of one namespace or of all, in the order of their names."""
 
+    def scale(self, resource: str, namespace: str, name: str) -> Json:
+        """Return the `autoscaling/v1` Scale of an object; 404 if it, or its kind, has none."""
+
     def create(self, resource: str, namespace: str, body: Json) -> Json:
         """Create *body* and return it as stored."""
 

@@ -102,6 +102,7 @@ class Dispatcher:
         options = list_options(target.resource, query, target.name)
         namespace = None if route.is_everywhere or not target.resource.is_namespaced else target.namespace
         if options.is_watch:
+            _check_verb(target, "watch")
             return self._watch(target, namespace, options, form)
         rows, meta = listed(self._store, target.resource, namespace, options)
         return _reply(200, form.many(target.resource, rows, meta))

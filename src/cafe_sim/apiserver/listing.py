@@ -63,6 +63,8 @@ def listed(
         raise errors.expired("The resourceVersion for the provided list is too old.")
     if start:
         rows = [row for row in rows if _key(row) >= start]
+    if resource.is_shown is not None:
+        rows = [row for row in rows if resource.shows(row)]
     selected = rows if options.matches is None else [row for row in rows if options.matches(row)]
     meta: Json = {"resourceVersion": str(version)}
     if options.limit and len(selected) > options.limit:

@@ -38,7 +38,7 @@ class Operations:
         """
         resource = target.resource
         found = self.store.table(resource.key).get(target.namespace, target.name)
-        if found is None:
+        if found is None or not resource.shows(found):
             raise errors.not_found(resource.plural, resource.group, target.name)
         return self._scale(target, found) if target.subresource == "scale" else resource.present(found)
 

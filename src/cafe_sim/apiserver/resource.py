@@ -168,6 +168,7 @@ class Resource:
         subresources: Their names, such as `status`.
         to_store: Turns this version's objects into stored ones.
         from_store: And back.
+        is_shown: Tells which stored objects are there at all; None shows all.
     """
 
     group: str
@@ -186,6 +187,7 @@ class Resource:
     verbs: tuple[str, ...] = ALL_VERBS
     to_store: Callable[[Json], Json] | None = None
     from_store: Callable[[Json], Json] | None = None
+    is_shown: Callable[[Json], bool] | None = None
     columns: tuple[Json, ...] = field(default=())
 
     @property
@@ -203,6 +205,10 @@ class Resource:
         """What field selectors may use."""
         meta = META_FIELDS if self.is_namespaced else {"metadata.name": META_FIELDS["metadata.name"]}
         return {**meta, **self.rules.fields}
+
+    def shows(self, obj: Json) -> bool:
+        """Tell whether a stored object is one of this resource."""
+        return self.is_shown is None or self.is_shown(obj)
 
     def present(self, obj: Json) -> Json:
         """Return a stored object in this version."""

@@ -20,6 +20,7 @@ from cafe_sim.apiserver.resource import Resource
 from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookCaller, WebhookFailure, WebhookReply, finish
 from cafe_sim.apiserver.store import Commit, Store
 from cafe_sim.apiserver.tracking import FieldTracker, NoTracker
+from cafe_sim.apiserver.usage import metrics_resource
 from cafe_sim.apiserver.values import merge
 from cafe_sim.apiserver.webhooks import WebhookAdmission
 from cafe_sim.apiserver.writing import check_kind
@@ -49,6 +50,8 @@ class ApiServer:
             HTTP server asks over the network and doesn't need it.
         tracks_fields: Whether writes keep `managedFields`: a third of a write's cost, which long simulations
             can do without. Server-side apply needs them.
+        serves_metrics: Whether `metrics.k8s.io` is there, as in a cluster with a metrics server; without it
+            no HorizontalPodAutoscaler scales.
     """
 
     def __init__(
@@ -59,12 +62,15 @@ class ApiServer:
         history: int = 10_000,
         ask: WebhookCaller | None = None,
         tracks_fields: bool = True,
+        serves_metrics: bool = True,
     ) -> None:
         self._ask = ask
         self.timeline = timeline
         self.entropy = entropy
         self.store = Store(history)
         self.registry = Registry(builtin_resources())
+        if serves_metrics:
+            self.registry.add(metrics_resource(self.now))
         self.tracker = FieldTracker(self)
         admission = WebhookAdmission(BuiltinAdmission(self), self)
         tracker = self.tracker if tracks_fields else NoTracker()
@@ -104,12 +110,24 @@ class ApiServer:
         """Return the object, or None."""
         known = self._resource(resource)
         found = self.store.table(known.key).get(namespace, name)
-        return None if found is None else known.present(found)
+        return None if found is None or not known.shows(found) else known.present(found)
 
     def list(self, resource: str, namespace: str | None = None) -> list[Json]:
         """Return all objects, of one namespace or of all, in the order of their names."""
         known = self._resource(resource)
-        return [known.present(row) for row in self.store.table(known.key).rows(namespace)]
+        rows = self.store.table(known.key).rows(namespace)
+        return [known.present(row) for row in rows if known.shows(row)]
+
+    def scale(self, resource: str, namespace: str, name: str) -> Json:
+        """Return the `autoscaling/v1` Scale of an object.
+
+        Raises:
+            ApiError: 404, there is no such object, or it has no scale.
+        """
+        known = self._resource(resource)
+        if "scale" not in known.subresources:
+            raise errors.no_such_path()
+        return self.operations.get(Target(known, namespace, name, "scale"))
 
     def create(self, resource: str, namespace: str, body: Json) -> Json:
         """Create *body* and return it as stored.

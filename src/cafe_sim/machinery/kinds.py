@@ -29,6 +29,7 @@ _NAMESPACED = {
     "replicationcontrollers:ReplicationController",
     "apps": "deployments:Deployment replicasets:ReplicaSet statefulsets:StatefulSet daemonsets:DaemonSet "
     "controllerrevisions:ControllerRevision",
+    "autoscaling": "horizontalpodautoscalers:HorizontalPodAutoscaler",
     "coordination.k8s.io": "leases:Lease",
     "discovery.k8s.io": "endpointslices:EndpointSlice",
     "networking.k8s.io": "ingresses:Ingress networkpolicies:NetworkPolicy",

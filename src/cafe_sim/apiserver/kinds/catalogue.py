@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cafe_sim.apiserver.crds.definitions import DefinitionRules
-from cafe_sim.apiserver.kinds import cluster, events, pods, workloads
+from cafe_sim.apiserver.kinds import autoscaling, cluster, events, pods, workloads
 from cafe_sim.apiserver.kinds.cluster import ConfigRules, ImmutableRules, StoredRules
 from cafe_sim.apiserver.kinds.shapes import BuiltinShape
 from cafe_sim.apiserver.names import path_segment
@@ -53,6 +53,7 @@ def _rbac(*fixed: str) -> MakeRules:
 
 _HOOKS = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
+_AUTOSCALER: MakeRules = lambda shape: autoscaling.AutoscalerRules(shape.zero("status") or {})  # noqa: E731 -- as below
 _BUDGET: MakeRules = lambda shape: workloads.BudgetRules(shape.zero("status") or {})  # noqa: E731 -- a table's cell
 
 CATALOGUE = (
@@ -90,6 +91,8 @@ CATALOGUE = (
           "all", SCALED),
     Entry("apps/v1.StatefulSet", "apps", "statefulsets", _template(workloads.StatefulSetRules), "sts",
           "all", SCALED),
+    Entry("autoscaling/v2.HorizontalPodAutoscaler", "autoscaling", "horizontalpodautoscalers", _AUTOSCALER,
+          "hpa", "all", STATUS),
     Entry("coordination/v1.Lease", "coordination.k8s.io", "leases", lambda _: cluster.LeaseRules()),
     Entry("discovery/v1.EndpointSlice", "discovery.k8s.io", "endpointslices", _stored(has_generation=True)),
     Entry("events/v1.Event", "events.k8s.io", "events",
@@ -158,11 +161,11 @@ def _key(entry: Entry) -> str:
 def _resource(entry: Entry, verbs: tuple[str, ...] | None = None) -> Resource:
     shape = BuiltinShape(entry.type)
     is_new_event = entry.type == "events/v1.Event"
-    kind = entry.type.rpartition(".")[2]
+    package, _, kind = entry.type.rpartition(".")
     only: dict[str, tuple[str, ...]] = {"verbs": verbs} if verbs else {}
     return Resource(
         group=entry.group,
-        version="v1",
+        version=package.rpartition("/")[2],
         plural=entry.plural,
         kind=kind,
         is_namespaced=entry.is_namespaced,

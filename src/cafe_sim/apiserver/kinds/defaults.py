@@ -138,6 +138,23 @@ def _pod_disruption_budget(value: Json) -> None:
         value["minAvailable"] = 1
 
 
+def _autoscaler(spec: Json) -> None:
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+def _behavior(value: Json) -> None:
+    """Fill both directions. How long to wait before scaling down is the controller's flag, and not filled."""
+    percent = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    pods = {"type": "Pods", "value": 4, "periodSeconds": 15}
+    up = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [pods, percent]}
+    value["scaleUp"] = {**up, **(value.get("scaleUp") or {})}
+    down = {"selectPolicy": "Max", "policies": [percent]}
+    value["scaleDown"] = {**down, **(value.get("scaleDown") or {})}
+
+
 def _webhook(value: Json) -> None:
     value.setdefault("failurePolicy", "Fail")
     value.setdefault("matchPolicy", "Equivalent")
@@ -189,6 +206,8 @@ SPECIAL: dict[str, Callable[[Json], None]] = {
     "apps/v1.StatefulSetSpec": _stateful_set,
     "apps/v1.DaemonSetSpec": _daemon_set,
     "policy/v1.PodDisruptionBudgetSpec": _pod_disruption_budget,
+    "autoscaling/v2.HorizontalPodAutoscalerSpec": _autoscaler,
+    "autoscaling/v2.HorizontalPodAutoscalerBehavior": _behavior,
     "admissionregistration/v1.ValidatingWebhook": _webhook,
     "admissionregistration/v1.MutatingWebhook": _mutating_webhook,
     "rbac/v1.RoleRef": _role_ref,
