@@ -13,6 +13,8 @@ from typing import Protocol
 
 from cafe.kernel import Entropy, ObjectKey
 from cafe_sim.contract import Api, ApiError, Json, StoreEvent, Timeline
+from cafe_sim.controllers.autoscaler import HorizontalController
+from cafe_sim.controllers.autoscaler_metrics import Autoscaling
 from cafe_sim.controllers.base import Plane
 from cafe_sim.controllers.deployment import DeploymentController
 from cafe_sim.controllers.disruption import DisruptionController
@@ -51,6 +53,7 @@ class ClusterOptions:
         renews_leases: Whether heartbeats are real writes, as a person who looks at Leases expects.
         certificate: The CA in PEM, for the ConfigMap `kube-root-ca.crt`.
         has_events: Whether Events are written: half of all writes, which long simulations can do without.
+        autoscaling: How HorizontalPodAutoscalers are treated; the flags of kube-controller-manager.
     """
 
     registry: Registry = field(default_factory=Registry)
@@ -58,6 +61,7 @@ class ClusterOptions:
     renews_leases: bool = False
     certificate: str = ""
     has_events: bool = True
+    autoscaling: Autoscaling = field(default_factory=Autoscaling)
 
 
 class Part(Protocol):
@@ -114,6 +118,7 @@ class SimCluster:
             VolumeClaimController(plane),
             EndpointSliceController(plane),
             DisruptionController(plane),
+            HorizontalController(plane, options.autoscaling),
             PodCollector(plane),
             self._node_lifecycle,
             TaintEvictionController(plane),

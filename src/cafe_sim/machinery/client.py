@@ -45,6 +45,14 @@ class Client:
         self.writes += 1
         return self._observe(resource, self.api.patch(resource, *key, patch, subresource))
 
+    def rescale(self, resource: str, key: ObjectKey, replicas: int) -> None:
+        """Write how many are wanted through the object's `scale`."""
+        self.writes += 1
+        self.api.patch(resource, *key, {"spec": {"replicas": replicas}}, "scale")
+        obj = self.api.get(resource, *key)
+        if obj is not None:
+            self._observe(resource, obj)
+
     def delete(self, resource: str, key: ObjectKey, options: DeleteOptions | None = None) -> Json | None:
         """Delete; see `Api.delete`. An object that is gone already is no error."""
         self.writes += 1
