@@ -13,6 +13,7 @@ from testbed.controlplane import ControlPlane, Options, control_plane
 from testbed.errors import Lacking, NotStarted
 from testbed.fakenodes import FakeNodes, fake_nodes
 from testbed.images import Image
+from testbed.metrics import MetricsApi, metrics_api
 from testbed.nodes import RealNode, RealNodes, real_nodes
 from testbed.requirements import requirements
 
@@ -21,12 +22,14 @@ __all__ = [
     "FakeNodes",
     "Image",
     "Lacking",
+    "MetricsApi",
     "NotStarted",
     "Options",
     "RealNode",
     "RealNodes",
     "control_plane",
     "fake_nodes",
+    "metrics_api",
     "real_nodes",
     "requirements",
 ]

@@ -28,6 +28,7 @@ START: Final = timedelta(seconds=90)
 """How long a program may take; on two idle cores the slowest takes four seconds."""
 GRACE: Final = timedelta(seconds=1)
 """The API server would wait longer for its watchers; its data is thrown away anyhow."""
+FRONT_PROXY: Final = "front-proxy-client"
 CLIENT_LIMITS: Final = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 """Above what a small machine can do: the default of 20/30 would be measured instead of the code."""
 
@@ -57,6 +58,7 @@ class ControlPlane:
         server: URL of the API server.
         kubeconfig: An administrator's kubeconfig with everything inline.
         authority: Signs certificates for nodes and for users a test wants.
+        front_proxy: Signs what the API server shows to the APIs that it aggregates.
         client: A small administrator's client.
         children: The programs by name, to be killed and started again by tests.
     """
@@ -118,6 +120,7 @@ class ControlPlane:
     def _start(self) -> None:
         etcd, peer, api, controllers, scheduler = free_ports(5)
         self.authority = Authority(self.run.make("pki"))
+        self.front_proxy = Authority(self.run.make("pki-front-proxy"))
         self.server = f"https://{LOOPBACK}:{api}"
         admin = self.authority.client("admin", "system:masters")
         self.kubeconfig = write_kubeconfig(
@@ -163,6 +166,7 @@ class ControlPlane:
                 *("--kubelet-preferred-address-types=InternalIP", "--allow-privileged=true"),
                 f"--kubelet-certificate-authority={self.authority.certificate}",
                 *self._kubelet_client(),
+                *self._aggregator(),
                 f"--cert-dir={self.run.make('apiserver')}",
                 *("--anonymous-auth=false", "--profiling=false", *self._options.apiserver),
             ],
@@ -175,6 +179,17 @@ class ControlPlane:
             f"--kubelet-client-certificate={pair.certificate}",
             f"--kubelet-client-key={pair.key}",
         )
+
+    def _aggregator(self) -> Iterator[str]:
+        """Yield how the API server proves to the APIs behind it who it is, and whom it speaks for."""
+        pair = self.front_proxy.client(FRONT_PROXY)
+        yield f"--proxy-client-cert-file={pair.certificate}"
+        yield f"--proxy-client-key-file={pair.key}"
+        yield f"--requestheader-client-ca-file={self.front_proxy.certificate}"
+        yield f"--requestheader-allowed-names={FRONT_PROXY}"
+        yield "--requestheader-username-headers=X-Remote-User"
+        yield "--requestheader-group-headers=X-Remote-Group"
+        yield "--requestheader-extra-headers-prefix=X-Remote-Extra-"
 
     def _start_controllers(self, controllers_port: int, scheduler_port: int) -> None:
         # An administrator, not system:kube-controller-manager: that user is meant to work through a

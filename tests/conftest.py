@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from testbed import ControlPlane, FakeNodes, RealNodes, requirements
+from testbed import ControlPlane, FakeNodes, MetricsApi, Options, RealNodes, requirements
 
 # No deadline: how long an example takes is the machine's affair, not a law.
 settings.register_profile("cafe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cafe")
+
+
+AUTOSCALING = (
+    "--horizontal-pod-autoscaler-sync-period=1s",
+    "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
+    "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+)
+"""Tests don't wait a quarter of a minute for each look, and trust their pods from the first moment."""
 
 
 def need(*, real_nodes: bool) -> None:
@@ -34,7 +42,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A fresh control plane without nodes; each test works in a namespace of its own."""
     need(real_nodes=False)
     failed_before = request.session.testsfailed
-    plane = ControlPlane()
+    plane = ControlPlane(Options(controller_manager=AUTOSCALING))
     yield plane
     plane.stop(keep_logs=request.session.testsfailed > failed_before)
 
@@ -56,3 +64,9 @@ def real_nodes(control_plane: ControlPlane) -> RealNodes:
 def fake_nodes(control_plane: ControlPlane) -> FakeNodes:
     """Ten fake nodes, labelled cafe.test/node=fake, in cell-a and cell-b."""
     return FakeNodes(control_plane, 10)
+
+
+@pytest.fixture(scope="session")
+def metrics_api(control_plane: ControlPlane) -> MetricsApi:
+    """A metrics server on the control plane: what pods use is their annotation cafe.test/usage."""
+    return MetricsApi(control_plane)
