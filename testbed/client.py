@@ -21,12 +21,14 @@ class RequestFailed(Exception):
     Attributes:
         status: HTTP status.
         reason: The API's reason, such as NotFound; empty if the body was not a Status.
+        message: What it said.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
+        self.message = message
 
 
 class Client:

@@ -16,7 +16,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -70,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             status, body = 200, self.server.answer(self.path)
         except RequestFailed as failure:
-            status, body = failure.status, _refusal(failure.status, failure.reason, str(failure))
+            status, body = failure.status, _refusal(failure)
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -126,9 +125,10 @@ class _Server(ThreadingHTTPServer):
         return {"kind": "PodMetricsList", "apiVersion": API_VERSION, "metadata": meta, "items": items}
 
 
-def _refusal(status: int, reason: str, message: str) -> dict[str, Any]:
+def _refusal(failure: RequestFailed) -> dict[str, Any]:
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-    return {**head, "message": message, "reason": reason or HTTPStatus(status).phrase, "code": status}
+    told = {"message": failure.message, "reason": failure.reason, "code": failure.status}
+    return {**head, **told}
 
 
 class MetricsApi:

@@ -19,13 +19,20 @@ from cafe_sim.apiserver.certificates import make_certificates
 from cafe_sim.apiserver.context import User
 from cafe_sim.apiserver.http import Listen, serve, stop_serving
 from cafe_sim.apiserver.steps import WebhookCall, WebhookFailure, WebhookReply
-from cafe_sim.cluster import SimCluster
+from cafe_sim.cluster import ClusterOptions, SimCluster
+from cafe_sim.controllers.autoscaler_metrics import Autoscaling
 from cafe_sim.timeline import LoopTimeline
 from cafe_sim.transport import SimTransport
 from tests.ports.backend import Case, Hook, Hooks, Json, World
 
 CASE_LIMIT = timedelta(seconds=40)
 AT_ONCE = 12
+QUICK = Autoscaling(
+    sync_period=timedelta(milliseconds=20),
+    cpu_initialization_period=timedelta(),
+    initial_readiness_delay=timedelta(),
+)
+"""As the real control plane of the tests is told, but for the period: there it is a second."""
 Outcomes = Mapping[str, Exception | None]
 
 
@@ -97,7 +104,7 @@ async def simulated() -> AsyncIterator[tuple[Transport, Hooks]]:
     hooks, entropy = LocalHooks(), SystemEntropy()
     timeline = LoopTimeline(SystemClock())
     server = ApiServer(timeline, entropy, ask=hooks)
-    cluster = SimCluster(server, timeline, entropy)
+    cluster = SimCluster(server, timeline, entropy, ClusterOptions(autoscaling=QUICK))
     cluster.start()
     transport = SimTransport(server)
     try:
@@ -113,7 +120,7 @@ async def simulated_over_https(folder: Path) -> AsyncIterator[tuple[Transport, H
     entropy = SystemEntropy()
     timeline = LoopTimeline(SystemClock())
     server = ApiServer(timeline, entropy)
-    cluster = SimCluster(server, timeline, entropy)
+    cluster = SimCluster(server, timeline, entropy, ClusterOptions(autoscaling=QUICK))
     keys = folder / "keys"
     keys.mkdir()
     async with AsyncExitStack() as stack:

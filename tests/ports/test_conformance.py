@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import ControlPlane
+from testbed import ControlPlane, MetricsApi
 from tests.ports.backend import SLOW
 from tests.ports.listed import CASES
 from tests.ports.servers import Outcomes, real, run_case, run_cases, simulated, simulated_over_https
@@ -27,9 +27,13 @@ async def test_the_simulator_behaves_as_kubernetes_does(name: str) -> None:
 
 @pytest.fixture(scope="session")
 def real_outcomes(
-    request: pytest.FixtureRequest, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    control_plane: ControlPlane,
+    metrics_api: MetricsApi,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Outcomes:
     """What came of the chosen cases on the real server, where all run side by side."""
+    del metrics_api  # It serves the autoscaler, whoever asks.
     functions = [item for item in request.session.items if isinstance(item, pytest.Function)]
     chosen = {
         str(item.callspec.params["name"])

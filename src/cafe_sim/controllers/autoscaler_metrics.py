@@ -240,21 +240,29 @@ def amount_text(resource: str, thousandths: int) -> str:
 def _adapterless(kind: str, metric: Json, namespace: str) -> Failure:
     source = metric[kind.lower()]
     name = source["metric"]["name"]
+    is_average = source["target"].get("averageValue") is not None
     if kind == "External":
-        selector = _go_text(source["metric"].get("selector"))
         detail = (
-            f"unable to get external metric {namespace}/{name}/{selector}: unable to fetch metrics from "
-            f"external metrics API: {_NO_SUCH_API} (get {name}.external.metrics.k8s.io)"
+            f"unable to get external metric {namespace}/{name}/{_go_text(source['metric'].get('selector'))}: "
+            f"unable to fetch metrics from external metrics API: {_NO_SUCH_API} "
+            f"(get {name}.external.metrics.k8s.io)"
         )
-        return Failure("FailedGetExternalMetric", detail, f"failed to get {name} external metric value")
+        what = f"{name} external metric" if is_average else f"external metric {name}"
+        context = f"failed to get {name} external metric value: failed to get {what}"
+        return Failure("FailedGetExternalMetric", detail, context)
     missing = (
         "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) "
     )
-    detail = f"unable to get metric {name}: {missing}registered"
-    if kind == "Object":
-        about = source["describedObject"]
-        detail += f" on {about['kind']} {namespace}/{about['name']}"
-    return Failure(f"FailedGet{kind}Metric", detail, f"failed to get {kind.lower()} metric value")
+    missing += "registered"
+    context = f"failed to get {kind.lower()} metric value"
+    if kind == "Pods":
+        return Failure("FailedGetPodsMetric", f"unable to get metric {name}: {missing}", context)
+    about = source["describedObject"]
+    # The order of the words is the real controller's.
+    detail = f"unable to get metric {name}: {about['kind']} on {namespace} {about['name']}/{missing}"
+    if is_average:
+        context += f": failed to get {name} object metric"
+    return Failure("FailedGetObjectMetric", detail, context)
 
 
 def _go_text(selector: Json | None) -> str:
