@@ -22,6 +22,7 @@ from testbed.fakenodes import FakeNodes
 from testbed.images import Image, images_in, write_archive
 from testbed.install import install
 from testbed.leftovers import sweep
+from testbed.metrics import MetricsApi
 from testbed.nodes import RealNodes, import_images
 from testbed.requirements import requirements
 from testbed.runs import ProcessId, base_directory, directories, live_runs, owner, read_note
@@ -179,6 +180,7 @@ def _hold(nodes: str, count: int, cells: list[str]) -> None:
             RealNodes(plane, cells)
         if count:
             FakeNodes(plane, count, cells)
+        MetricsApi(plane)
         real = len(cells) if nodes == "real" else 0
         says = f"Kubernetes {kubernetes_version()}, {real} real and {count} fake nodes in {', '.join(cells)}"
         plane.run.note(says=says)

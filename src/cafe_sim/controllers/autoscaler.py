@@ -236,7 +236,7 @@ class HorizontalController(Controller):
         mine = [pod for pod in pods if test(labels_of(pod))]
         rivals = self._selecting(step.key, mine)
         if len(rivals) > 1:
-            shown = " ".join(f"{{{key.namespace} {key.name}}}" for key in rivals)
+            shown = " ".join(str(key) for key in rivals)
             told = f"pods by selector {text} are controlled by multiple HPAs: [{shown}]"
             self._refuse(step, _BadSelector("AmbiguousSelector", "AmbiguousSelector", told))
             raise _Stopped
