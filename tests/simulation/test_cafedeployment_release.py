@@ -90,9 +90,9 @@ async def test_an_update_goes_beta_then_group_by_group_without_moving_a_pod() ->
 
 
 @in_virtual_time
-async def test_scaling_out_is_cut_into_groups_too() -> None:
+async def test_scaling_out_is_cut_into_groups_where_that_is_asked_for() -> None:
     async with a_world() as world:
-        await released(world, an_app(4, **CONFIRMED))
+        await released(world, an_app(4, scaleOut="Groups", **CONFIRMED))
         world.edit(APPS, "web", replicas=14)
         await world.run(lambda: world.asks("web", 0))
         assert groups(world) == [(0, (1, 1)), (1, (2, 2)), (2, (2, 2))]

@@ -171,7 +171,7 @@ async def test_a_sick_low_ordinal_does_not_hold_the_others_up() -> None:
 @in_virtual_time
 async def test_scaling_out_and_in_again_keeps_the_cells_level(kind: str) -> None:
     async with a_world() as world:
-        await released(world, app_of(kind, 4, **CONFIRMED))
+        await released(world, app_of(kind, 4, scaleOut="Groups", **CONFIRMED))
         world.edit(APPS, "web", replicas=14)
         await world.run(lambda: world.asks("web", 0))
         assert per_cell(world) == {"cell-a": 3, "cell-b": 3}
@@ -180,8 +180,31 @@ async def test_scaling_out_and_in_again_keeps_the_cells_level(kind: str) -> None
         world.confirm("web")
         await world.run(lambda: world.is_complete("web"))
         assert per_cell(world) == {"cell-a": 7, "cell-b": 7}
+        world.edit(APPS, "web", replicas=16, strategy={"scaleOut": "AtOnce"})
+        await world.run(lambda: world.is_complete("web") and per_cell(world) == {"cell-a": 8, "cell-b": 8})
         world.edit(APPS, "web", replicas=6)
         await world.run(lambda: world.is_complete("web") and per_cell(world) == {"cell-a": 3, "cell-b": 3})
+
+
+@kinds
+@in_virtual_time
+async def test_pods_that_are_added_while_a_release_waits_are_none_of_the_new_revision(kind: str) -> None:
+    """A ReplicaSet of the old revision grows; the ordinals of a StatefulSet wait for their group."""
+    async with a_world() as world:
+        await released(world, app_of(kind, 6, **CONFIRMED))
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.asks("web", 0))
+        world.edit(APPS, "web", replicas=12)
+        await world.rest()
+        grown = {"StatefulSet": 6}.get(kind, 12)
+        assert len(world.pods()) == grown
+        assert len(names(world, "web:2")) == 2
+        world.confirm("web")
+        await world.run(lambda: world.asks("web", 1))
+        world.edit(APPS, "web", strategy={"needWaitingForConfirm": False})
+        await world.run(lambda: world.is_complete("web"))
+        assert per_cell(world) == {"cell-a": 6, "cell-b": 6}
+        assert len(names(world, "web:2")) == 12
 
 
 @kinds

@@ -17,6 +17,9 @@ NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 CONFIG_NAME = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 
+ANYTHING = {"x-kubernetes-preserve-unknown-fields": True}
+
+
 class ConfigPolicy(StrEnum):
     """How a change of a config reaches the pods."""
 
@@ -65,7 +68,29 @@ class AppEndpoint(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
         Meta(
             description="A core/v1 ServiceSpec, checked by the API server when the Service is written. "
             "Without a selector it selects the application's pods.",
-            extra_json_schema={"x-kubernetes-preserve-unknown-fields": True},
+            extra_json_schema=ANYTHING,
+        ),
+    ] = field(default_factory=dict)
+
+
+class Autoscaling(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Who decides how many pods there are, if no person does: a HorizontalPodAutoscaler."""
+
+    min_replicas: Annotated[int, Meta(ge=1, le=100_000, description="Fewest pods, over all units.")] = 1
+    max_replicas: Annotated[int, Meta(ge=1, le=100_000, description="Most pods, over all units.")]
+    metrics: Annotated[
+        list[Annotated[dict[str, Any], Meta(extra_json_schema=ANYTHING)]],
+        Meta(
+            max_length=32,
+            description="MetricSpecs of autoscaling/v2, checked by the API server when the autoscaler is "
+            "written. Without any: 80% of the CPU that the pods request.",
+        ),
+    ] = field(default_factory=list)
+    behavior: Annotated[
+        dict[str, Any],
+        Meta(
+            description="How fast it scales: a HorizontalPodAutoscalerBehavior of autoscaling/v2.",
+            extra_json_schema=ANYTHING,
         ),
     ] = field(default_factory=dict)
 
@@ -73,7 +98,21 @@ class AppEndpoint(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 class Elasticity(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """How many pods there are."""
 
-    replicas: Annotated[int, Meta(ge=0, le=100_000, description="Pods wanted, over all units.")] = 1
+    replicas: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Pods wanted, over all units; with autoscaling, how many there are to begin with.",
+        ),
+    ] = 1
+    autoscaling: Annotated[
+        Autoscaling | None,
+        Meta(
+            description="Set, an autoscaler decides. It scales also while a release is under way. "
+            "publish.replicas holds it at that number for as long as it is set.",
+        ),
+    ] = None
 
 
 class Disruption(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -110,6 +110,12 @@ DECLARATION = KindDeclaration(
             "node could ever be drained; to have no budget at all, set deploy.disruption.guarded to false",
             field_path=".spec.deploy.disruption.maxUnavailable",
         ),
+        Rule(
+            rule="!has(self.elasticity.autoscaling) || self.elasticity.autoscaling.maxReplicas >= "
+            "self.elasticity.autoscaling.minReplicas",
+            message="elasticity.autoscaling.maxReplicas must be at least minReplicas",
+            field_path=".spec.elasticity.autoscaling.maxReplicas",
+        ),
     ),
     columns=(
         PrinterColumn("Live", "integer", ".status.liveRevision"),

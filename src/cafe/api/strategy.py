@@ -35,6 +35,13 @@ class ConfirmStrategy(StrEnum):
     FIRST = "First"
 
 
+class ScaleOut(StrEnum):
+    """How pods are added."""
+
+    AT_ONCE = "AtOnce"
+    GROUPS = "Groups"
+
+
 class Grouping(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """How the pods behind Beta are cut into groups, if not simply by batchSize."""
 
@@ -147,6 +154,15 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
             extra_json_schema={"default": {}},
         ),
     ] = field(default_factory=RollbackStrategy)
+    scale_out: Annotated[
+        ScaleOut,
+        Meta(
+            description="AtOnce: if there are to be more pods in the same units, they are made at once, of "
+            "the revision that runs there; in the middle of a release, of the one that is left, and brought "
+            "to the new one by the groups to come (StatefulSets, which can't, wait for their group). Groups: "
+            "pods are added group by group, with Beta and confirmations, as on a first deployment."
+        ),
+    ] = ScaleOut.AT_ONCE
     progress_deadline_seconds: Annotated[
         int,
         Meta(

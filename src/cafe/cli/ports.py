@@ -183,7 +183,7 @@ class Librarian(Protocol):
     def content_of(self, service: CafeAppService) -> AppContent:
         """Return what a service says now."""
 
-    def application(self, service: CafeAppService, revision: CafeAppRevision) -> Document:
+    def application(self, service: CafeAppService, revision: CafeAppRevision, present: int) -> Document:
         """Return the CafeDeployment's `metadata` and `spec` that a live revision is rendered to."""
 
 

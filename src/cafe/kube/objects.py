@@ -354,6 +354,9 @@ CONFIG_MAPS: Kind[dict[str, Any]] = Kind("", "v1", "configmaps", "ConfigMap", na
 DISRUPTION_BUDGETS: Kind[dict[str, Any]] = Kind(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced=True, type=dict
 )
+AUTOSCALERS: Kind[dict[str, Any]] = Kind(
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", namespaced=True, type=dict
+)
 DEPLOYMENTS: Kind[dict[str, Any]] = Kind(
     "apps", "v1", "deployments", "Deployment", namespaced=True, type=dict
 )

@@ -138,14 +138,14 @@ class RealLibrarian:
 
         return content_of(service.spec)
 
-    def application(self, service: "CafeAppService", revision: "CafeAppRevision") -> "Document":
-        """Return the CafeDeployment that a live revision is rendered to."""
+    def application(self, service: "CafeAppService", revision: "CafeAppRevision", present: int) -> "Document":
+        """Return the CafeDeployment that a live revision is rendered to; it has *present* pods now."""
         from cafe.appservices.domain.facts import RevisionFact  # noqa: PLC0415 -- on use
         from cafe.appservices.domain.rendering import render  # noqa: PLC0415 -- on use
 
         spec = revision.spec
         fact = RevisionFact(spec.number, spec.digest, spec.content, cause=spec.cause)
-        return dict(render(service, fact)[-1].body)
+        return dict(render(service, fact, present)[-1].body)
 
 
 class RealImporter:

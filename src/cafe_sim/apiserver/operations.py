@@ -34,13 +34,18 @@ class Operations:
         """Return an object, or its scale, in the target's version.
 
         Raises:
-            StatusError: 404.
+            StatusError: 404; 500 for the scale of a custom resource that doesn't say how many it wants.
         """
         resource = target.resource
         found = self.store.table(resource.key).get(target.namespace, target.name)
         if found is None or not resource.shows(found):
             raise errors.not_found(resource.plural, resource.group, target.name)
-        return self._scale(target, found) if target.subresource == "scale" else resource.present(found)
+        if target.subresource != "scale":
+            return resource.present(found)
+        path = self.scale_paths.get(resource.key, _SCALE_PATHS)[0]
+        if not resource.shape.is_builtin and dig(found, *path.strip(".").split(".")) is None:
+            raise errors.internal(f'the spec replicas field "{path}" does not exist')
+        return self._scale(target, found)
 
     def create(self, target: Target, context: Context, body: Value) -> Steps[Json]:
         """Create an object, or post to a subresource.

@@ -60,7 +60,8 @@ def _conditions(found: Answer) -> dict[str, tuple[str, str]]:
 
 
 def _message(found: Answer, kind: str) -> str:
-    return next(str(item["message"]) for item in found.body["status"]["conditions"] if item["type"] == kind)
+    listed = found.body["status"].get("conditions") or []
+    return next((str(item["message"]) for item in listed if item["type"] == kind), "")
 
 
 async def _until(world: World, path: str, kind: str, *wanted: str) -> Answer:
@@ -298,6 +299,24 @@ async def a_service_of_ours_grows_and_shrinks_with_its_load(world: World) -> Non
     for name in ("p", "q"):
         await _use(world, name, "cpu=10m")
     await world.until(path, lambda found: found.body["spec"]["publish"]["replicas"] == 1)
+
+
+@case
+async def a_kind_of_ours_that_does_not_say_how_many_it_wants_is_not_scaled(world: World) -> None:
+    collection = await installed(world, "cafeappservices")
+    body = {"apiVersion": OURS, "kind": "CafeAppService", "metadata": {"name": "a"}, "spec": SPEC}
+    assert (await world.post(collection, body)).status == 201
+    scale = await world.get(f"{collection}/a/scale")
+    failure = 'Internal error occurred: the spec replicas field ".spec.publish.replicas" does not exist'
+    assert (scale.status, scale.reason, scale.message) == (500, "InternalError", failure)
+    ref = {"apiVersion": OURS, "kind": "CafeAppService", "name": "a"}
+    path = await made_scaler(world, scaleTargetRef=ref)
+    words = f"the HPA controller was unable to get the target's current scale: {failure}"
+    await _slowly(world, path, lambda found: _message(found, "AbleToScale") == words)
+    # Whoever sets it once, through the scale too, has it scaled from then on.
+    scaled = await world.patch(f"{collection}/a/scale", {"spec": {"replicas": 2}})
+    assert (scaled.status, scaled.body["spec"]) == (200, {"replicas": 2})
+    await _until(world, path, "AbleToScale", "True", "SucceededGetScale")
 
 
 @case

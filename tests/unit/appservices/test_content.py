@@ -134,7 +134,7 @@ def test_a_versioned_config_has_a_name_for_each_content() -> None:
     names = {config_name("shop", c.configs[0]) for c in (one, two)}
     assert len(names) == 2
     assert all(name.startswith("shop-settings-") for name in names)
-    first = render(service(one), revision(1, content=one))
+    first = render(service(one), revision(1, content=one), None)
     kinds = ["ConfigMap", "Service", "PodDisruptionBudget", "CafeDeployment"]
     assert [w.kind.value for w in first] == kinds
     volume = first[-1].body["spec"]["template"]["spec"]["volumes"][0]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cafe.api.cafedeployment import CafeDeploymentStatus, Topology
+from cafe.api.strategy import ScaleOut
 from cafe.workloads.domain.release import decide_release
 from tests.unit.workloads.releaseworld import World, application, image_of, pods_of
 
@@ -156,8 +157,48 @@ def test_an_autoscaler_cannot_walk_a_release_through() -> None:
     complete(world, 16)
 
 
-def test_a_scale_out_goes_out_in_groups_too() -> None:
+def test_a_whole_release_grows_at_once_and_asks_nobody() -> None:
     world = deployed(need_waiting_for_confirm=True)
+    world.edit(replicas=16)
+    world.settle(confirming=False)
+    complete(world, 16)
+
+
+def test_more_pods_for_a_release_under_way_are_of_the_revision_that_is_left() -> None:
+    world = deployed(need_waiting_for_confirm=True)
+    world.edit(template=pods_of("v2"))
+    world.settle(confirming=False)
+    world.edit(replicas=16)
+    world.settle(confirming=False)
+    assert {u: len(p) for u, p in world.pods().items()} == {"a": 8, "b": 8}
+    assert (opened(world), world.new_pods("a"), world.new_pods("b")) == ([0], 1, 1)
+    world.settle()
+    complete(world, 16)
+
+
+def test_a_cell_gives_pods_away_only_once_those_serve_that_another_got_at_once() -> None:
+    world = deployed(need_waiting_for_confirm=True)
+    topology = world.app.spec.topology
+    pinned = msgspec.structs.replace(topology, unit_replicas={"a": 3})
+    world.edit(replicas=12, topology=pinned)
+    for _ in range(20):
+        world.reconcile()
+    assert len(world.sets["shop-a"].pods) == 5
+    world.settle(confirming=False)
+    complete(world, 12)
+    assert {u: len(p) for u, p in world.pods().items()} == {"a": 3, "b": 9}
+
+
+def test_a_first_deployment_that_grows_goes_on_in_groups() -> None:
+    world = World(application(need_waiting_for_confirm=True))
+    world.settle(confirming=False)
+    world.edit(replicas=16)
+    world.settle(confirming=False)
+    assert {u: len(p) for u, p in world.pods().items()} == {"a": 1, "b": 1}
+
+
+def test_a_scale_out_goes_out_in_groups_where_that_is_asked_for() -> None:
+    world = deployed(need_waiting_for_confirm=True, scale_out=ScaleOut.GROUPS)
     world.edit(replicas=16)
     world.settle(confirming=False)
     assert {u: len(p) for u, p in world.pods().items()} == {"a": 6, "b": 6}

@@ -23,7 +23,7 @@ from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists
 from cafe.kube.kinds import CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
 from cafe.kube.merging import difference
-from cafe.kube.objects import CONFIG_MAPS, DISRUPTION_BUDGETS, SERVICES
+from cafe.kube.objects import AUTOSCALERS, CONFIG_MAPS, DISRUPTION_BUDGETS, SERVICES
 from cafe.kube.patches import ApplyPatch, MergePatch
 from cafe.kube.resources import Kind
 
@@ -34,6 +34,7 @@ KINDS: Mapping[ChildKind, Kind[Any]] = {
     ChildKind.CONFIG_MAP: CONFIG_MAPS,
     ChildKind.SERVICE: SERVICES,
     ChildKind.BUDGET: DISRUPTION_BUDGETS,
+    ChildKind.AUTOSCALER: AUTOSCALERS,
     ChildKind.CAFE_DEPLOYMENT: CAFE_DEPLOYMENTS,
 }
 

@@ -12,7 +12,7 @@ from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.caches import Caches
 from cafe.kube.kinds import CAFE_APP_REVISIONS, CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
-from cafe.kube.objects import CONFIG_MAPS, DISRUPTION_BUDGETS, PODS, SERVICES, Pod
+from cafe.kube.objects import AUTOSCALERS, CONFIG_MAPS, DISRUPTION_BUDGETS, PODS, SERVICES, Pod
 
 OWNER = "owner-service"
 APP = "app"
@@ -56,7 +56,7 @@ def _namespace(body: Owned) -> str:
 class WatchedServices:
     """The caches, with the indexes that application services need.
 
-    Of Services and ConfigMaps only those are kept that were rendered from an application service.
+    Of Services, ConfigMaps and the like only those are kept that were rendered from an application service.
     """
 
     def __init__(self, caches: Caches) -> None:
@@ -67,6 +67,7 @@ class WatchedServices:
             ChildKind.CONFIG_MAP: caches.cache(CONFIG_MAPS, label_selector=SERVICE_LABEL),
             ChildKind.SERVICE: caches.cache(SERVICES, label_selector=SERVICE_LABEL),
             ChildKind.BUDGET: caches.cache(DISRUPTION_BUDGETS, label_selector=SERVICE_LABEL),
+            ChildKind.AUTOSCALER: caches.cache(AUTOSCALERS, label_selector=SERVICE_LABEL),
         }
         self.pods: Cache[Pod] = caches.cache(PODS)
         self.pods.add_index(APP, _by_app)

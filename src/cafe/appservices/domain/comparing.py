@@ -132,6 +132,18 @@ def _halves_the_pods(change: FieldChange) -> str:
     return f"{new} pods are left of {old}" if new * 2 <= old else ""
 
 
+def _takes_the_reserve_away(change: FieldChange) -> str:
+    if change.path == "elasticity.autoscaling" and change.old and not change.new:
+        return "nobody adds pods under load any more"
+    if change.path == "elasticity.autoscaling.maxReplicas" and change.new and change.old:
+        less = f"under load there are {change.new} pods at most, where there were {change.old}"
+        return less if change.new * 2 <= change.old else ""
+    if change.path == "elasticity.autoscaling.minReplicas" and change.old:
+        left = change.new or 1
+        return f"without load {left} pods are left of {change.old}" if left * 2 <= change.old else ""
+    return ""
+
+
 def _weakens_the_release(change: FieldChange) -> str:
     path = change.path.removeprefix("deploy.strategy.")
     if path == "needWaitingForConfirm" and not change.new:
@@ -171,6 +183,7 @@ RULES: tuple[Rule, ...] = (
     _moves_the_image,
     _changes_the_containers,
     _halves_the_pods,
+    _takes_the_reserve_away,
     _weakens_the_release,
     _shortens_the_farewell,
     _gives_power,

@@ -116,7 +116,7 @@ def _children(view: ServiceView, live: Live) -> list[WriteChild]:
     if live.revision is None:
         return []
     found: list[WriteChild] = []
-    for wanted in render(view.service, live.revision):
+    for wanted in render(view.service, live.revision, _present(view)):
         current = view.child(wanted.kind, wanted.name)
         if current is None:
             is_lost = live.revision.number == view.service.status.live_revision and not live.refusal
@@ -136,12 +136,22 @@ def _was_written(view: ServiceView, live: RevisionFact) -> bool:
 
 
 def _drops(view: ServiceView, live: Live, findings: Findings) -> tuple[DropChild, ...]:
-    """Return what may go: nothing before every pod runs the live revision, for old ones use it still."""
-    if live.revision is None or not findings.is_settled(view):
+    """Return what may go: nothing before every pod runs the live revision, for old ones use it still.
+
+    But for an autoscaler, which no pod uses: it would go on to scale.
+    """
+    if live.revision is None:
         return ()
-    wanted = {(w.kind, w.name) for w in render(view.service, live.revision)}
+    wanted = {(w.kind, w.name) for w in render(view.service, live.revision, _present(view))}
     idle = [c for c in view.children if (c.kind, c.name) not in wanted]
-    return tuple(DropChild(c) for c in idle if c.kind is not ChildKind.CAFE_DEPLOYMENT)
+    may_go = set(ChildKind) - {ChildKind.CAFE_DEPLOYMENT}
+    if not findings.is_settled(view):
+        may_go = {ChildKind.AUTOSCALER}
+    return tuple(DropChild(c) for c in idle if c.kind in may_go)
+
+
+def _present(view: ServiceView) -> int | None:
+    return None if view.app is None else view.app.spec.replicas
 
 
 def _forgets(view: ServiceView, findings: Findings) -> tuple[RevisionFact, ...]:

@@ -19,6 +19,7 @@ class ChildKind(StrEnum):
     CONFIG_MAP = "ConfigMap"
     SERVICE = "Service"
     BUDGET = "PodDisruptionBudget"
+    AUTOSCALER = "HorizontalPodAutoscaler"
     CAFE_DEPLOYMENT = "CafeDeployment"
 
 

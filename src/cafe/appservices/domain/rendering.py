@@ -1,6 +1,6 @@
 """What a revision looks like on a cluster: the objects that are rendered from it, in the order of writing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from cafe.api.cafeapprevision import AppConfig, AppEndpoint
 from cafe.api.cafeappservice import CafeAppService
 from cafe.api.cafedeployment import CafeDeploymentSpec
 from cafe.api.names import (
+    API_VERSION,
     APP_LABEL,
     APP_REVISION_ANNOTATION,
     CHANGE_CAUSE_ANNOTATION,
@@ -26,15 +27,22 @@ LONGEST_LABEL = 63
 Body = dict[str, Any]
 
 
-def render(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
-    """Return every object of the live *revision*, in the order in which they must be written."""
+def render(service: CafeAppService, revision: RevisionFact, present: int | None) -> list[Wanted]:
+    """Return every object of the live *revision*, in the order in which they must be written.
+
+    Args:
+        service: Whose.
+        revision: Its live one.
+        present: How many pods its application asks for now, None without one: an autoscaler decides that.
+    """
     name, content = service.metadata.name, revision.content
     configs = {config.name: config_name(name, config) for config in content.configs}
     return [
         *(_config(service, revision, config, configs[config.name]) for config in content.configs),
         *(_endpoint(service, revision, endpoint) for endpoint in content.services),
         *_budget(service, revision),
-        _application(service, revision, configs),
+        *_autoscaler(service, revision),
+        _application(service, revision, configs, present),
     ]
 
 
@@ -81,13 +89,46 @@ def _budget(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
     return [_wanted(ChildKind.BUDGET, service.metadata.name, service, revision, {"spec": spec})]
 
 
-def _application(service: CafeAppService, revision: RevisionFact, configs: Mapping[str, str]) -> Wanted:
+def _autoscaler(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
+    """Return the autoscaler. A number that a person asks for holds it there, rather than fight with it."""
+    wanted, held = revision.content.elasticity.autoscaling, service.spec.publish.replicas
+    if wanted is None:
+        return []
+    # It leaves an application of no pods alone, and can't be held at none.
+    least, most = (wanted.min_replicas, wanted.max_replicas) if held is None else (held or 1, held or 1)
+    target = {"apiVersion": API_VERSION, "kind": "CafeDeployment", "name": service.metadata.name}
+    spec: Body = {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most}
+    if wanted.metrics:
+        spec["metrics"] = wanted.metrics
+    if wanted.behavior:
+        spec["behavior"] = wanted.behavior
+    return [_wanted(ChildKind.AUTOSCALER, service.metadata.name, service, revision, {"spec": spec})]
+
+
+def replicas_of(service: CafeAppService, revision: RevisionFact, present: int | None) -> int:
+    """Return how many pods the application shall ask for.
+
+    What a person asks for goes first; then what the autoscaler has chosen, within its bounds.
+    """
+    elasticity, held = revision.content.elasticity, service.spec.publish.replicas
+    if held is not None:
+        return held
+    bounds = elasticity.autoscaling
+    if bounds is None:
+        return elasticity.replicas
+    chosen = elasticity.replicas if present is None else present
+    return min(max(chosen, bounds.min_replicas), bounds.max_replicas)
+
+
+def _application(
+    service: CafeAppService, revision: RevisionFact, configs: Mapping[str, str], present: int | None
+) -> Wanted:
     content, publish = revision.content, service.spec.publish
     template = msgspec.structs.replace(content.template, spec=renamed_configs(content.template.spec, configs))
     spec = CafeDeploymentSpec(
         selector=content.selector,
         template=template,
-        replicas=content.elasticity.replicas if publish.replicas is None else publish.replicas,
+        replicas=replicas_of(service, revision, present),
         pod_set_type=content.deploy.pod_set_type,
         strategy=msgspec.structs.replace(
             content.deploy.strategy, pause=content.deploy.strategy.pause or publish.pause
@@ -95,18 +136,29 @@ def _application(service: CafeAppService, revision: RevisionFact, configs: Mappi
         topology=content.deploy.topology,
         history_limit=service.spec.history_limit,
     )
+    body = {"spec": msgspec.to_builtins(spec)}
+    # What an autoscaler has chosen is no new wish.
+    is_chosen = content.elasticity.autoscaling is not None and publish.replicas is None
     return _wanted(
         ChildKind.CAFE_DEPLOYMENT,
         service.metadata.name,
         service,
         revision,
-        {"spec": msgspec.to_builtins(spec)},
+        body,
+        unsaid=("replicas",) if is_chosen else (),
     )
 
 
 def _wanted(
-    kind: ChildKind, name: str, service: CafeAppService, revision: RevisionFact, body: Mapping[str, Any]
+    kind: ChildKind,
+    name: str,
+    service: CafeAppService,
+    revision: RevisionFact,
+    body: Mapping[str, Any],
+    *,
+    unsaid: Sequence[str] = (),
 ) -> Wanted:
+    """Return the object; fields of its spec that are *unsaid* don't enter its digest."""
     given = body.get("metadata", {})
     metadata = {
         "labels": {**given.get("labels", {}), SERVICE_LABEL: service_label(service.metadata.name)},
@@ -117,7 +169,9 @@ def _wanted(
         },
     }
     whole = {**body, "metadata": metadata}
-    digest = digest_of(whole)
+    spec = body.get("spec", {})
+    said = {**whole, "spec": {k: v for k, v in spec.items() if k not in unsaid}} if unsaid else whole
+    digest = digest_of(said)
     metadata["annotations"] = {**metadata["annotations"], RENDERED_ANNOTATION: digest}
     return Wanted(kind, name, whole, digest)
 

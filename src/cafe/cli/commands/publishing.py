@@ -168,7 +168,8 @@ async def _show(
         console.print(terminal.words("publish.first", name=meta.name))
         return changes
     now = app_of(found[0])
-    wanted = app_of({**found[0], "spec": librarian.application(shelf.service, revision)["spec"]})
+    rendered = librarian.application(shelf.service, revision, now.spec.replicas)
+    wanted = app_of({**found[0], "spec": rendered["spec"]})
     facts = await load_facts(cluster, now)
     for line in draw_preview(now, wanted, session.wiring.planner.preview(now, wanted, facts), terminal):
         console.print(line)

@@ -22,12 +22,14 @@ class UnitSize:
         quota: Pods it will have.
         updated: Pods at the revision already.
         replicas: Pods it is asked to have now, of any revision.
+        grows_at_once: Whether what it lacks is made without waiting for a group.
     """
 
     name: str
     quota: int
     updated: int = 0
     replicas: int = 0
+    grows_at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,29 @@ def make_plan(
     bases = {u.name: u.updated for u in units}
     begun = Plan(revision=revision, units=_planned(units, bases))
     return _cut(begun, None, upgrade_type, Rules(batch_size, grouping or Grouping()))
+
+
+def grown_whole(old: Plan, units: Sequence[UnitSize]) -> list[UnitSize]:
+    """Return the sizes by which a release that was whole grows: there is nothing to update."""
+    if not _is_growth(old, units):
+        return list(units)
+    return [replace(u, updated=u.quota, grows_at_once=True) if u.replicas < u.quota else u for u in units]
+
+
+def grown_midway(old: Plan, units: Sequence[UnitSize]) -> list[UnitSize]:
+    """Return the sizes by which a release grows that is under way: by pods of the revision that is left.
+
+    A unit without pods has nothing that is left; its own come with their groups.
+    """
+    if not _is_growth(old, units):
+        return list(units)
+    return [replace(u, grows_at_once=True) if 0 < u.replicas < u.quota else u for u in units]
+
+
+def _is_growth(old: Plan, units: Sequence[UnitSize]) -> bool:
+    """Whether there are to be more pods in the same units. Who moves pods, to whatever place, is asked."""
+    is_same = {u.name for u in old.units} == {u.name for u in units}
+    return is_same and sum(u.quota for u in units) > sum(u.quota for u in old.units)
 
 
 def recut(
@@ -103,7 +128,7 @@ def _planned(units: Sequence[UnitSize], bases: Mapping[str, int]) -> list[UnitPl
     for unit in units:
         spare = min(lacking, max(0, unit.replicas - unit.quota))
         lacking -= spare
-        floor = min(unit.replicas, unit.quota) + spare
+        floor = unit.quota if unit.grows_at_once else min(unit.replicas, unit.quota) + spare
         base = min(bases[unit.name], unit.quota)
         planned.append(UnitPlan(name=unit.name, quota=unit.quota, base=base, floor=floor))
     return planned

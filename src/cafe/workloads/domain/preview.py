@@ -7,9 +7,10 @@ import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment, Plan, PodSetType, UnitType
 from cafe.api.inplaceset import PodUpgradePolicy
+from cafe.api.strategy import ScaleOut
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.children import render_child
-from cafe.workloads.domain.groups import UnitGoal, UnitSize, make_plan, on_way_back
+from cafe.workloads.domain.groups import UnitGoal, UnitSize, grown_whole, make_plan, on_way_back
 from cafe.workloads.domain.revisions import hash_of, is_older
 from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate, change_between
 
@@ -67,6 +68,12 @@ def look_ahead(
     is_rollback = plan is not None and is_older(revision, plan.revision, ages or {})
     strategy = on_way_back(wanted.spec.strategy, is_rollback=is_rollback)
     sizes = [_size(wanted, revision, name, quotas[name], units.get(name, UnitNow())) for name in names]
+    if (
+        plan is not None
+        and plan.revision == revision == now.status.current_revision
+        and _is_whole(wanted, units)
+    ):
+        sizes = grown_whole(plan, sizes)
     way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
     paths = way.paths if isinstance(way, Recreate) else ()
     if isinstance(way, InPlace) and way.restarts and any(unit.ungated for unit in units.values()):
@@ -81,6 +88,12 @@ def look_ahead(
         recreated_because=paths,
         is_refused=bool(paths) and strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
     )
+
+
+def _is_whole(wanted: CafeDeployment, units: Mapping[str, UnitNow]) -> bool:
+    """Whether pods are added at once: all that there are run one revision, unit by unit."""
+    is_uniform = all(len([n for n in (u.by_revision or {}).values() if n]) <= 1 for u in units.values())
+    return is_uniform and wanted.spec.strategy.scale_out is ScaleOut.AT_ONCE
 
 
 def _is_same(now: CafeDeployment, wanted: CafeDeployment) -> bool:

@@ -11,8 +11,16 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, Plan, UnitStatus, Waiting
+from cafe.api.cafedeployment import (
+    CafeDeployment,
+    CafeDeploymentStatus,
+    Plan,
+    PodSetType,
+    UnitStatus,
+    Waiting,
+)
 from cafe.api.names import CONFIRM_ANNOTATION
+from cafe.api.strategy import ScaleOut
 from cafe.kernel import Note, Refusal
 from cafe.workloads.domain.adopting import ADOPTING
 from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
@@ -23,6 +31,8 @@ from cafe.workloads.domain.groups import (
     goals,
     group_after,
     group_name,
+    grown_midway,
+    grown_whole,
     is_followed,
     make_plan,
     on_way_back,
@@ -229,10 +239,11 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
         )
     ):
         strategy = on_way_back(view.app.spec.strategy, is_rollback=old.rollback)
+        may_grow = _grows_at_once(view) and bool(stored.current_revision)
         plan = recut(
             old,
             stored.current_group,
-            sizes,
+            grown_midway(old, sizes) if may_grow else sizes,
             strategy.upgrade_type,
             strategy.batch_size,
             strategy.grouping,
@@ -242,10 +253,24 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
     else:
         is_rollback = old is not None and view.is_older(old.revision)
         strategy = on_way_back(view.app.spec.strategy, is_rollback=is_rollback)
+        if old is not None and old.revision == view.revision and _is_whole(view):
+            sizes = grown_whole(old, sizes)
         plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping)
         plan = msgspec.structs.replace(plan, rollback=is_rollback)
         course = Course(plan=plan)
     return msgspec.structs.replace(course, units=_unit_facts(view, plan), is_paused=strategy.pause)
+
+
+def _is_whole(view: ReleaseView) -> bool:
+    """Whether every pod there is runs the revision, and pods may be added without asking."""
+    all_new = all(unit.report.updated >= unit.report.replicas for unit in view.units)
+    return all_new and view.app.spec.strategy.scale_out is ScaleOut.AT_ONCE
+
+
+def _grows_at_once(view: ReleaseView) -> bool:
+    """Whether pods of the revision that is left can be added: the ordinals of a StatefulSet can't."""
+    spec = view.app.spec
+    return spec.strategy.scale_out is ScaleOut.AT_ONCE and spec.pod_set_type is not PodSetType.STATEFUL_SET
 
 
 def _told(plan: Plan) -> str:
@@ -309,8 +334,16 @@ def _wanted(view: ReleaseView, plan: Plan, course: Course) -> dict[str, UnitGoal
     Once it has shrunk it stays so, whichever pod falls sick later.
     """
     stored = view.app.status.current_group
-    is_grown = group_after(plan, stored) is None and course.is_current_done
     asked = {u.unit: u.goal.replicas for u in view.units if u.goal}
+    is_grown = (
+        group_after(plan, stored) is None
+        and course.is_current_done
+        and all(
+            course.units[u.name][0].updated_available >= u.quota
+            for u in plan.units
+            if u.name in course.units and asked.get(u.name, 0) <= u.quota
+        )
+    )
     wanted = goals(plan, stored)
     for unit in plan.units:
         if is_grown or asked.get(unit.name, 0) <= unit.quota:
