@@ -180,3 +180,19 @@ async def test_a_custom_kind_is_at_home(kubectl: Kubectl) -> None:
     assert (code, "should be less than or equal to 10" in out) == (1, True)
     code, out = await kubectl.tried("apply", "-f", kubectl.file(boat.replace("size", "length")))
     assert (code, 'unknown field "spec.length"' in out) == (1, True)
+
+
+async def test_an_autoscaler_is_made_and_shown_and_pods_are_topped(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", kubectl.file(MANIFEST))
+    made = await kubectl("autoscale", "deploy", "web", "--min=2", "--max=5", "--cpu=70%")
+    assert "horizontalpodautoscaler.autoscaling/web autoscaled" in made
+    row = (await kubectl("get", "hpa", "--no-headers")).split()
+    assert row[:-1] == ["web", "Deployment/web", "cpu:", "<unknown>/70%", "2", "5", "0"]
+    described = await kubectl("describe", "hpa", "web")
+    assert "resource cpu on pods  (as a percentage of request):  <unknown> / 70%" in described
+    assert "maxReplicas" in await kubectl("explain", "hpa.spec")
+    body = {"spec": {"containers": [{"name": "main", "image": "web:1"}]}}
+    meta = {"name": "busy", "annotations": {"cafe.test/usage": "cpu=250m,memory=64Mi"}}
+    kubectl.server.create("pods", "default", {**body, "metadata": meta})
+    kubectl.server.patch("pods", "default", "busy", {"status": {"phase": "Running"}}, "status")
+    assert (await kubectl("top", "pods", "--no-headers")).split() == ["busy", "250m", "64Mi"]
