@@ -24,6 +24,9 @@ class MergeType(Protocol):
     def key_default(self, key: str) -> object:
         """Return the default of a key that an item leaves out, or None."""
 
+    def declares(self, name: str) -> bool:
+        """Tell whether a field is one of a struct, and not a key of a map."""
+
     def child(self, name: str) -> "MergeType":
         """Return the type of a field."""
 
@@ -42,6 +45,11 @@ class Untyped:
         """There are no keys."""
         del key
         return None
+
+    def declares(self, name: str) -> bool:
+        """Nothing is declared."""
+        del name
+        return False
 
     def child(self, name: str) -> MergeType:
         """All that lies below is unknown as well."""
@@ -71,6 +79,10 @@ class BuiltinType:
     def key_default(self, key: str) -> object:
         """Return the only default that a key has in the built-in kinds: ports are TCP."""
         return _KEY_DEFAULTS.get(key)
+
+    def declares(self, name: str) -> bool:
+        """Tell whether it is a field of a struct."""
+        return name in self.fields
 
     def child(self, name: str) -> MergeType:
         """Return the type of a field, or of a map's value."""

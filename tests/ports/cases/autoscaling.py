@@ -1,6 +1,6 @@
 """HorizontalPodAutoscalers as the API server keeps them: defaults, rules, columns."""
 
-from tests.ports.backend import STRATEGIC, TABLE, Json, Value, World, case
+from tests.ports.backend import APPLY, STRATEGIC, TABLE, Json, Value, World, case
 
 API = "autoscaling/v2"
 SCALERS = "horizontalpodautoscalers"
@@ -202,3 +202,29 @@ async def an_autoscalers_table_has_the_columns_of_kubectl(world: World) -> None:
     assert names == ["Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"]
     targets = "cpu: <unknown>/50%, memory: <unknown>/64Mi + 1 more..."
     assert answer.body["rows"][0]["cells"][:6] == ["a", "Deployment/a", targets, "2", 10, 0]
+
+
+@case
+async def an_autoscalers_metrics_and_policies_are_owned_whole(world: World) -> None:
+    policies = [{"type": "Pods", "value": 1, "periodSeconds": 60}]
+    body = scaler(metrics=CPU, behavior={"scaleDown": {"policies": policies}})
+    path = world.path(SCALERS, "a", api=API)
+    made = await world.patch(path, body, APPLY, fieldManager="one")
+    assert made.status == 201, made.body
+    (entry,) = made.meta["managedFields"]
+    assert entry["fieldsV1"] == {
+        "f:spec": {
+            "f:scaleTargetRef": {"f:apiVersion": {}, "f:kind": {}, "f:name": {}},
+            "f:maxReplicas": {},
+            "f:metrics": {},
+            "f:behavior": {"f:scaleDown": {"f:policies": {}}},
+        }
+    }
+    other = scaler(metrics=[{"type": "Resource", "resource": {**HALF, "name": "memory"}}])
+    refused = await world.patch(path, other, APPLY, fieldManager="two")
+    assert (refused.status, refused.causes) == (409, [("FieldManagerConflict", ".spec.metrics")])
+    # What is given up goes back to its default.
+    del body["spec"]["metrics"], body["spec"]["behavior"]
+    less = await world.patch(path, body, APPLY, fieldManager="one")
+    assert less.body["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 80
+    assert "behavior" not in less.body["spec"]

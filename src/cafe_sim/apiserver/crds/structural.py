@@ -110,6 +110,10 @@ class CustomType:
         """Return the default of a key that an item leaves out."""
         return (((self._schema.get("items") or {}).get("properties") or {}).get(key) or {}).get("default")
 
+    def declares(self, name: str) -> bool:
+        """Tell whether it is a property of the schema."""
+        return (self._is_root and name in _HEAD) or name in (self._schema.get("properties") or {})
+
     def child(self, name: str) -> MergeType:
         """Return the type of a field."""
         found = self._children.get(name)

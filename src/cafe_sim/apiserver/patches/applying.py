@@ -63,7 +63,10 @@ def _interleaved(live: list[str], wanted: list[str]) -> list[str]:
 
 
 def _pruned(kind: MergeType, value: Value, remove: Node, keep: Node | None) -> Value:
-    """Return *value* without what is to be removed and below which nobody owns anything."""
+    """Return *value* without what is to be removed and below which nobody owns anything.
+
+    A struct's field goes whole, with the defaults in it that nobody owns; a map's key goes alone.
+    """
     parts = elements(kind, value)
     if parts is None:
         return value
@@ -74,7 +77,8 @@ def _pruned(kind: MergeType, value: Value, remove: Node, keep: Node | None) -> V
             left[name] = item
             continue
         kept = None if keep is None else keep.get(name)
-        if (not gone or SELF in gone) and kept is None:
+        is_whole = not gone or SELF in gone or (kind.kind == "map" and kind.declares(name[2:]))
+        if is_whole and kept is None:
             continue
         left[name] = _pruned(inner(kind, name), item, gone, kept)
     if len(left) == len(parts) and all(left[name] is parts[name] for name in left):
