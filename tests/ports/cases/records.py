@@ -280,3 +280,17 @@ async def who_writes_a_secret_as_text_owns_its_data(world: World) -> None:
     owned = {name for entry in answer.meta["managedFields"] for name in entry["fieldsV1"]}
     assert "f:data" in owned
     assert "f:stringData" not in owned
+
+
+@case
+async def a_strategic_patch_can_not_carry_a_revisions_data(world: World) -> None:
+    """Its type is anything, and how anything is merged no schema says."""
+    await world.made("controllerrevisions", _revision({"spec": {"a": 1}}), APPS)
+    path = world.path("controllerrevisions", "r", api=APPS)
+    for data in ({"spec": {"a": 2}}, {"spec": {"a": 1}}):
+        answer = await world.patch(path, {"data": data}, STRATEGIC)
+        assert (answer.status, answer.reason) == (500, "")
+        assert answer.message.endswith('api field in struct RawExtension for the json field "spec"')
+    assert (await world.patch(path, {"data": {}, "revision": 2}, STRATEGIC)).body["revision"] == 2
+    answer = await world.patch(path, {"data": {"more": {"b": 1}}}, STRATEGIC)
+    assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", "data")])

@@ -79,6 +79,8 @@ def _take_out(result: Json, name: str, values: list[Value]) -> None:
 def _merge(item: Field | None, old: Value, patch: Value, order: Value) -> Value:
     if isinstance(patch, dict):
         base = old if isinstance(old, dict) else {}
+        if item is not None and item.kind == "any":
+            _check_anything(base, patch)
         if item is not None and item.kind == "map":
             return _merge_entries(item, base, patch)
         return _merge_map(_fields_of(item), base, patch)
@@ -87,6 +89,14 @@ def _merge(item: Field | None, old: Value, patch: Value, order: Value) -> Value:
     before = old if isinstance(old, list) else []
     merged = _ordered(item, _merge_list(item, before, patch), patch, before)
     return _ordered(item, merged, order, before) if order is not None else merged
+
+
+def _check_anything(old: Json, patch: Json) -> None:
+    """Refuse to merge what is in a field of any type: no schema says how."""
+    for name, value in patch.items():
+        if isinstance(value, dict | list) and type(old.get(name)) is type(value):
+            text = f'unable to find api field in struct RawExtension for the json field "{name}"'
+            raise StatusError(500, "", text)
 
 
 def _merge_entries(item: Field, old: Json, patch: Json) -> Json:
