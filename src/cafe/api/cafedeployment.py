@@ -33,6 +33,30 @@ NODE_LABELS: Mapping[UnitType, str] = {UnitType.CELL: CELL_LABEL, UnitType.ZONE:
 """The node label in which a unit's name stands."""
 
 
+class AutoReschedule(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What becomes of pods for which their unit has no room."""
+
+    is_enabled: Annotated[
+        bool,
+        Meta(
+            description="Move the quota of pods for which no node of their unit has room to other units. "
+            "Pods that have a node are never moved, nor those of units that unitReplicas pins."
+        ),
+    ] = field(default=False, name="enable")
+    initial_delay_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="Seconds that such a pod is waited for.")
+    ] = 30
+    retry_seconds: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=86_400,
+            description="Seconds after which a unit without room is tried again, by one pod beside those "
+            "that serve in its stead.",
+        ),
+    ] = 300
+
+
 class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
     """Over which units the pods are spread."""
 
@@ -55,6 +79,10 @@ class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
             "They are served before the rest is spread evenly.",
         ),
     ] = field(default_factory=dict)
+    auto_reschedule: Annotated[
+        AutoReschedule,
+        Meta(description="What becomes of pods for which their unit has no room."),
+    ] = field(default_factory=AutoReschedule)
 
 
 class RetentionType(StrEnum):
@@ -190,6 +218,17 @@ class GroupStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     total: Annotated[int, Meta(description="Pods of the group.")] = 0
 
 
+class UnitLimit(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A unit that has no room for all of its pods; others serve in their stead."""
+
+    name: Annotated[str, Meta(description="The unit.")] = ""
+    limit: Annotated[int, Meta(ge=0, description="Pods that it has room for.")] = 0
+    since: Annotated[str, Meta(description="When that was found, or the try began.")] = ""
+    is_tried: Annotated[
+        bool, Meta(description="Whether one pod more is being tried.", extra_json_schema={"default": False})
+    ] = field(default=False, name="tried")
+
+
 class CafeDeploymentStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     """Where the release stands and what it waits for."""
 
@@ -213,6 +252,9 @@ class CafeDeploymentStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     waiting: Annotated[Waiting | None, Meta(description="What the release waits for.")] = None
     groups: Annotated[list[GroupStatus], Meta(description="The groups.")] = field(default_factory=list)
     units: Annotated[list[UnitStatus], Meta(description="The units.")] = field(default_factory=list)
+    rescheduled: Annotated[
+        list[UnitLimit], Meta(description="Units that have no room for all of their pods.")
+    ] = field(default_factory=list)
     progress_time: Annotated[str, Meta(description="When the release last got on.")] = ""
     conditions: Annotated[
         list[Condition],

@@ -87,6 +87,10 @@ class InPlaceSetStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     updated_available_replicas: Annotated[
         int, Meta(description="Pods at the update revision that are available.")
     ] = 0
+    starved_replicas: Annotated[int, Meta(description="Pods for which no node has room.")] = 0
+    starved_since: Annotated[
+        str, Meta(description="Since when there has been none for all of them; empty if there is room.")
+    ] = ""
     current_revision: Annotated[str, Meta(description="Revision before the update.")] = ""
     update_revision: Annotated[str, Meta(description="Revision of the template.")] = ""
     collision_count: Annotated[int, Meta(description="Hash collisions met so far.")] = 0

@@ -23,6 +23,8 @@ from cafe.kube.objects import ObjectReference
 from cafe.kube.queue import WorkQueue
 from cafe.kube.runtime import collector_held
 from cafe.observe.metrics import CacheMetrics, ControllerMetrics
+from cafe.placement.contract import Placement
+from cafe.placement.domain.rescheduling import move
 from cafe.placement.domain.spread import spread
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
@@ -94,7 +96,7 @@ class WorkloadControllers:
         adoptions = KubeAdoptions(client, watched)
         set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
         app_controller = self._controller(
-            "cafedeployment", CafeDeploymentReconciler(apps, spread, adoptions).reconcile
+            "cafedeployment", CafeDeploymentReconciler(apps, Placement(spread, move), adoptions).reconcile
         )
         watched.wake_sets(set_controller.queue.add)
         watched.wake_apps(app_controller.queue.add)

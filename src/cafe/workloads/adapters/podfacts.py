@@ -19,6 +19,10 @@ STARTING = {"ContainerCreating", "PodInitializing", "Completed"}
 """Reasons that are no problem: on its way to run, or just stopped in order to be started anew."""
 
 
+LACK_OF_ROOM = ("Insufficient ", "Too many pods", "didn't have free ports")
+"""By what the scheduler's message tells that a node would do, had it more room."""
+
+
 def convert(pod: Pod) -> PodFact:
     """Return the fact of *pod*."""
     meta, status = pod.metadata, pod.status
@@ -45,6 +49,7 @@ def convert(pod: Pod) -> PodFact:
         restarts=sum(c.restart_count for c in status.container_statuses),
         state=state,
         resizing=_resizing(conditions) if is_sized else None,
+        starved_since=_starved_since(conditions.get("PodScheduled")),
         containers={
             c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)
             for c in pod.spec.containers
@@ -55,6 +60,19 @@ def convert(pod: Pod) -> PodFact:
 def _has_gate(pod: Pod) -> bool:
     """Whether the pod was made with our gate; it can't be added to a living one."""
     return any(gate.condition_type == UPDATE_GATE for gate in pod.spec.readiness_gates)
+
+
+def _starved_since(scheduled: Condition | None) -> datetime | None:
+    """Return since when no node has had room; other reasons for which none fits are not mended by moving.
+
+    The scheduler has one reason for all of them, so its words must tell (kube-scheduler's NodeResourcesFit
+    and NodePorts).
+    """
+    if scheduled is None or scheduled.status != "False" or scheduled.reason != "Unschedulable":
+        return None
+    if not any(words in scheduled.message for words in LACK_OF_ROOM):
+        return None
+    return _time(scheduled.last_transition_time)
 
 
 def _resizing(conditions: Mapping[str, Condition]) -> Resizing | None:

@@ -107,6 +107,7 @@ class PodFact:
         farewell: How long its containers may take to end.
         state: An update under way.
         resizing: What its node says of a resize that is not complete; None if it says nothing.
+        starved_since: Since when no node has had room for it; None if that isn't what it waits for.
     """
 
     name: str
@@ -127,6 +128,7 @@ class PodFact:
     restarts: int = 0
     state: UpdateState | None = None
     resizing: Resizing | None = None
+    starved_since: datetime | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 
     @property
@@ -162,6 +164,8 @@ class PodFact:
         told = [f"{name}: {c.problem}" for name, c in sorted(self.containers.items()) if c.problem]
         if told:
             return ", ".join(told)
+        if self.starved_since is not None:
+            return "no node has room for it"
         if self.resizing is not None:
             words = {"InProgress": "being resized"}.get(self.resizing.reason, self.resizing.reason.lower())
             return f"resize {words}: {self.resizing.message}" if self.resizing.message else words

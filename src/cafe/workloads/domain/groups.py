@@ -65,27 +65,34 @@ def make_plan(
     return _cut(begun, None, upgrade_type, Rules(batch_size, grouping or Grouping()))
 
 
-def grown_whole(old: Plan, units: Sequence[UnitSize]) -> list[UnitSize]:
-    """Return the sizes by which a release that was whole grows: there is nothing to update."""
-    if not _is_growth(old, units):
+def grown_whole(old: Plan, units: Sequence[UnitSize], *, is_moved: bool = False) -> list[UnitSize]:
+    """Return the sizes by which a release that was whole grows: there is nothing to update.
+
+    Args:
+        old: The plan that was followed.
+        units: As for `make_plan`.
+        is_moved: Whether pods are moved because a unit has no room; nobody is asked then either.
+    """
+    if not _is_growth(old, units, is_moved=is_moved):
         return list(units)
     return [replace(u, updated=u.quota, grows_at_once=True) if u.replicas < u.quota else u for u in units]
 
 
-def grown_midway(old: Plan, units: Sequence[UnitSize]) -> list[UnitSize]:
+def grown_midway(old: Plan, units: Sequence[UnitSize], *, is_moved: bool = False) -> list[UnitSize]:
     """Return the sizes by which a release grows that is under way: by pods of the revision that is left.
 
-    A unit without pods has nothing that is left; its own come with their groups.
+    A unit without pods has nothing that is left; its own come with their groups. For the arguments see
+    `grown_whole`.
     """
-    if not _is_growth(old, units):
+    if not _is_growth(old, units, is_moved=is_moved):
         return list(units)
     return [replace(u, grows_at_once=True) if 0 < u.replicas < u.quota else u for u in units]
 
 
-def _is_growth(old: Plan, units: Sequence[UnitSize]) -> bool:
+def _is_growth(old: Plan, units: Sequence[UnitSize], *, is_moved: bool) -> bool:
     """Whether there are to be more pods in the same units. Who moves pods, to whatever place, is asked."""
     is_same = {u.name for u in old.units} == {u.name for u in units}
-    return is_same and sum(u.quota for u in units) > sum(u.quota for u in old.units)
+    return is_same and (is_moved or sum(u.quota for u in units) > sum(u.quota for u in old.units))
 
 
 def recut(

@@ -6,7 +6,7 @@ Flux and `kubectl wait` can tell healthy from progressing from stuck.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -14,6 +14,7 @@ from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.shapes import Condition
 from cafe.kernel import Refusal
 from cafe.workloads.domain.podsets.facts import UnitReport
+from cafe.workloads.domain.times import write_time
 
 EXCEEDED = "ProgressDeadlineExceeded"
 """The reason that apps/v1 Deployments give, too."""
@@ -27,7 +28,9 @@ def with_progress(
     if now is None:
         return msgspec.structs.replace(status, progress_time=stored.progress_time)
     is_news = not stored.progress_time or _standing(status) != _standing(stored)
-    status = msgspec.structs.replace(status, progress_time=_text(now) if is_news else stored.progress_time)
+    status = msgspec.structs.replace(
+        status, progress_time=write_time(now) if is_news else stored.progress_time
+    )
     waiting = status.waiting
     if waiting is None or not is_overdue(app, status, now):
         return status
@@ -62,10 +65,6 @@ def is_overdue(app: CafeDeployment, status: CafeDeploymentStatus, now: datetime)
     """Whether a release that nobody holds up has not got on for its deadline."""
     left = time_left(app, status, now)
     return left is not None and left <= timedelta()
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def conditions(

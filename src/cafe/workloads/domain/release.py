@@ -57,6 +57,7 @@ class ReleaseView:
         now: For the progress deadline; None leaves it aside.
         ages: Of each stored revision, by hash, the number that it was made with.
         adopted: Per unit, pods of nobody that wait for their set.
+        is_moved: Whether some quotas are not where they would be, or were not: a unit has, or had, no room.
     """
 
     app: CafeDeployment
@@ -67,6 +68,7 @@ class ReleaseView:
     now: datetime | None = None
     ages: Mapping[str, int] = field(default_factory=dict)
     adopted: Mapping[str, int] = field(default_factory=dict)
+    is_moved: bool = False
 
     def is_older(self, left: str) -> bool:
         """Whether the release leads from *left* back to a revision that was made before it."""
@@ -243,7 +245,7 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
         plan = recut(
             old,
             stored.current_group,
-            grown_midway(old, sizes) if may_grow else sizes,
+            grown_midway(old, sizes, is_moved=view.is_moved) if may_grow else sizes,
             strategy.upgrade_type,
             strategy.batch_size,
             strategy.grouping,
@@ -254,7 +256,7 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
         is_rollback = old is not None and view.is_older(old.revision)
         strategy = on_way_back(view.app.spec.strategy, is_rollback=is_rollback)
         if old is not None and old.revision == view.revision and _is_whole(view):
-            sizes = grown_whole(old, sizes)
+            sizes = grown_whole(old, sizes, is_moved=view.is_moved)
         plan = make_plan(view.revision, sizes, strategy.upgrade_type, strategy.batch_size, strategy.grouping)
         plan = msgspec.structs.replace(plan, rollback=is_rollback)
         course = Course(plan=plan)
@@ -264,13 +266,14 @@ def _planned_course(view: ReleaseView, sizes: Sequence[UnitSize]) -> Course:
 def _is_whole(view: ReleaseView) -> bool:
     """Whether every pod there is runs the revision, and pods may be added without asking."""
     all_new = all(unit.report.updated >= unit.report.replicas for unit in view.units)
-    return all_new and view.app.spec.strategy.scale_out is ScaleOut.AT_ONCE
+    return all_new and (view.is_moved or view.app.spec.strategy.scale_out is ScaleOut.AT_ONCE)
 
 
 def _grows_at_once(view: ReleaseView) -> bool:
     """Whether pods of the revision that is left can be added: the ordinals of a StatefulSet can't."""
     spec = view.app.spec
-    return spec.strategy.scale_out is ScaleOut.AT_ONCE and spec.pod_set_type is not PodSetType.STATEFUL_SET
+    may_grow = view.is_moved or spec.strategy.scale_out is ScaleOut.AT_ONCE
+    return may_grow and spec.pod_set_type is not PodSetType.STATEFUL_SET
 
 
 def _told(plan: Plan) -> str:

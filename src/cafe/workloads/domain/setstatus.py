@@ -13,6 +13,7 @@ from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.times import write_time
 from cafe.workloads.domain.updating import Progress
 
 
@@ -27,6 +28,7 @@ def set_status(
     live, available = len(unsettled) + calm, len(serving) + calm
     new = sum(p.revision == target and not _is_withheld(p) for p in unsettled) + calm_new
     new_available = sum(aims_at(p, target) and p.state is None for p in serving) + calm_new
+    starved = [p.starved_since for p in unsettled if p.starved_since is not None]
     is_done = new_available >= goal.replicas == live
     return InPlaceSetStatus(
         observed_generation=owner.metadata.generation,
@@ -35,6 +37,8 @@ def set_status(
         available_replicas=available,
         updated_replicas=new,
         updated_available_replicas=new_available,
+        starved_replicas=len(starved),
+        starved_since=write_time(max(starved)) if starved else "",
         current_revision=goal.update_revision if is_done else goal.current_revision,
         update_revision=goal.update_revision,
         collision_count=owner.status.collision_count,
@@ -79,6 +83,8 @@ def _news(status: InPlaceSetStatus) -> tuple[object, ...]:
         status.update_revision,
         status.collision_count,
         status.label_selector,
+        status.starved_replicas,
+        status.starved_since,
         tuple(told),
         any(c.reason in BUSY for c in status.conditions) or status,
     )

@@ -12,10 +12,11 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.selectors import demand_match
 from cafe.kernel import ObjectKey, Outcome, Refusal
-from cafe.placement.contract import Spread
+from cafe.placement.contract import Moved, Placement
 from cafe.workloads.domain.cutting import demand_known_units
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
+from cafe.workloads.domain.moving import crowding_of, limits_of, moving_notes
 from cafe.workloads.domain.podsets.facts import Release, UnitFact
 from cafe.workloads.domain.podsets.kinds import demand_limits
 from cafe.workloads.domain.release import Decision, ReleaseView, adopting_status, decide_release
@@ -33,10 +34,10 @@ GLANCE = timedelta(seconds=1)
 class CafeDeploymentReconciler:
     """Takes one step for one CafeDeployment. Errors propagate: the runtime alone retries and logs."""
 
-    def __init__(self, apps: AppStore, spread: Spread, adoptions: AdoptionStore) -> None:
+    def __init__(self, apps: AppStore, placement: Placement, adoptions: AdoptionStore) -> None:
         self._apps = apps
         self._adopter = Adopter(adoptions)
-        self._spread = spread
+        self._placement = placement
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the application one step closer to its spec."""
@@ -47,6 +48,7 @@ class CafeDeploymentReconciler:
         if revision is None:
             return Outcome()
         release = self._release_view(view, revision)
+        release, moved = self._moved(release)
         if not view.sets and isinstance(release.quotas, Mapping):
             try:
                 is_adopted = await self._adopter.take_step(view.app, release.quotas)
@@ -56,7 +58,7 @@ class CafeDeploymentReconciler:
                 if not is_adopted:
                     await self._apps.write_status(view.app, adopting_status(release))
                     return Outcome(recheck=GLANCE)
-        decision = decide_release(release)
+        decision = _with_moves(release, moved, decide_release(release))
         await self._act(release, decision)
         await self._forget(view, revision)
         left = decision.recheck
@@ -124,9 +126,18 @@ class CafeDeploymentReconciler:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
             demand_limits(app)
             demand_known_units(app.spec.strategy.grouping, wanted)
-            return self._spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
+            return self._placement.spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
         except Refusal as refusal:
             return refusal
+
+    def _moved(self, release: ReleaseView) -> tuple[ReleaseView, Moved | None]:
+        """Move the quota of pods for which their unit has no room."""
+        if isinstance(release.quotas, Refusal):
+            return release, None
+        crowding = crowding_of(release.app, release.quotas, release.units, release.now)
+        moved = Moved(release.quotas) if crowding is None else self._placement.move(crowding)
+        is_moved = bool(moved.caps or release.app.status.rescheduled)
+        return replace(release, quotas=moved.quotas, is_moved=is_moved), moved
 
     async def _forget(self, view: AppView, revision: RevisionFact) -> None:
         """Delete the oldest revisions beyond the history limit; those in use stay."""
@@ -136,6 +147,19 @@ class CafeDeploymentReconciler:
             live.add(status.plan.revision)
         for old in outdated(view.revisions, live, view.app.spec.history_limit):
             await self._apps.delete_revision(view.app, old)
+
+
+def _with_moves(release: ReleaseView, moved: Moved | None, decision: Decision) -> Decision:
+    """Return the decision with what is known of room; it is stored with the plan that was made of it."""
+    stored = release.app.status.rescheduled
+    limits = stored if moved is None else limits_of(moved)
+    waits = [wait for wait in (decision.recheck, moved.recheck if moved else None) if wait is not None]
+    return replace(
+        decision,
+        status=msgspec.structs.replace(decision.status, rescheduled=limits),
+        notes=(*decision.notes, *moving_notes(release.app, limits)),
+        recheck=min(waits, default=None),
+    )
 
 
 def unknown_unit(app: CafeDeployment, unknown: Sequence[str], known: frozenset[str]) -> Refusal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cafe.api.inplaceset import InPlaceSetSpec
@@ -21,6 +21,8 @@ class UnitReport:
         reason: What the unit waits for, in one CamelCase word; empty if it can't be told.
         message: The same for people.
         recheck: When time alone will change the report.
+        starved: Pods for which no node has room.
+        starved_since: Since when there has been none for all of them.
     """
 
     replicas: int = 0
@@ -32,6 +34,8 @@ class UnitReport:
     reason: str = ""
     message: str = ""
     recheck: timedelta | None = None
+    starved: int = 0
+    starved_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

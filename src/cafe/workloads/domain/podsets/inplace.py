@@ -10,6 +10,7 @@ from cafe.api.names import REVISION_LABEL, UNIT_LABEL
 from cafe.workloads.domain.children import child_name, render_child
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
+from cafe.workloads.domain.times import read_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def report_of(status: InPlaceSetStatus) -> UnitReport:
         is_serving=available is not None and available.status == "True",
         reason=progressing.reason if progressing else "",
         message=progressing.message if progressing else "",
+        starved=status.starved_replicas,
+        starved_since=read_time(status.starved_since),
     )
 
 

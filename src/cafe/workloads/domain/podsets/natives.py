@@ -152,6 +152,7 @@ def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitRepo
     calm_new = sum(crowd.calm_at(found.revision) for crowd in crowds)
     serving = [p for p in unsettled if dwell.is_available(p)]
     reason, message = _why(unsettled, found, dwell)
+    starved = [p.starved_since for p in unsettled if p.starved_since is not None]
     return UnitReport(
         replicas=len(unsettled) + calm,
         ready=sum(p.is_ready for p in unsettled) + calm,
@@ -162,6 +163,8 @@ def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitRepo
         reason=reason,
         message=message,
         recheck=dwell.next_change(unsettled),
+        starved=len(starved),
+        starved_since=max(starved, default=None),
     )
 
 
