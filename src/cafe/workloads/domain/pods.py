@@ -5,22 +5,31 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import API_VERSION, REVISION_LABEL, UPDATE_GATE
 from cafe.workloads.domain.facts import ContainerBefore, Doubt, RevisionFact, UpdateState
 from cafe.workloads.domain.scaling import Creation
 
+HOST_LABEL = "kubernetes.io/hostname"
+
 
 def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) -> dict[str, Any]:
-    """Return the pod to create: the revision's template, owned, labelled, with the readiness gate.
+    """Return the pod to create: the revision's template, owned, labelled, with what every pod of ours has.
 
-    The gate is injected here because it cannot be added to a living pod.
+    That is the readiness gate, which cannot be added to a living pod, and a wish to be spread over the nodes:
+    the scheduler's own default is for pods of kinds that it knows, and ours would crowd on one node. Neither
+    is part of the template, so that a later version may ask for something else without replacing pods.
     """
     template = revision.template
     meta = template.get("metadata") or {}
     spec = dict(template.get("spec") or {})
     gates = [g for g in spec.get("readinessGates") or [] if g.get("conditionType") != UPDATE_GATE]
     spec["readinessGates"] = [*gates, {"conditionType": UPDATE_GATE}]
+    spread = list(spec.get("topologySpreadConstraints") or ())
+    if not any(constraint.get("topologyKey") == HOST_LABEL for constraint in spread):
+        spec["topologySpreadConstraints"] = [*spread, _over_hosts(owner)]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -32,6 +41,16 @@ def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) ->
             "ownerReferences": [owner_reference(owner)],
         },
         "spec": spec,
+    }
+
+
+def _over_hosts(owner: InPlaceSet) -> dict[str, Any]:
+    """Return the wish to be spread over the nodes; one that can't be had keeps no pod from running."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": HOST_LABEL,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": msgspec.to_builtins(owner.spec.selector),
     }
 
 
