@@ -205,6 +205,9 @@ class UnitStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     updated: Annotated[int, Meta(description="Pods at the newest revision.")] = 0
     available: Annotated[int, Meta(description="Pods that are available.")] = 0
     updated_available: Annotated[int, Meta(description="Available pods at the newest revision.")] = 0
+    skipped: Annotated[
+        int, Meta(description="Pods at the newest revision for which a person said not to wait.")
+    ] = 0
     reason: Annotated[str, Meta(description="What the unit waits for, one word; empty if nothing.")] = ""
     message: Annotated[str, Meta(description="The same for people.")] = ""
 

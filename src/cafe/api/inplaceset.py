@@ -87,6 +87,9 @@ class InPlaceSetStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     updated_available_replicas: Annotated[
         int, Meta(description="Pods at the update revision that are available.")
     ] = 0
+    skipped_replicas: Annotated[
+        int, Meta(description="Pods at the update revision for which a person said not to wait.")
+    ] = 0
     starved_replicas: Annotated[int, Meta(description="Pods for which no node has room.")] = 0
     starved_since: Annotated[
         str, Meta(description="Since when there has been none for all of them; empty if there is room.")

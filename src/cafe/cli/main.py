@@ -34,6 +34,8 @@ APP_COMMANDS = {
     "confirm": "cafe.cli.commands.confirming:confirm",
     "pause": "cafe.cli.commands.pausing:pause",
     "resume": "cafe.cli.commands.pausing:resume",
+    "skip": "cafe.cli.commands.failing:skip",
+    "retry": "cafe.cli.commands.failing:retry",
     "watch": "cafe.cli.commands.watching:watch",
     "wait": "cafe.cli.commands.watching:wait",
     "history": "cafe.cli.commands.reading:history",

@@ -139,7 +139,7 @@ def test_who_decides_on_colour(
 
 def test_completion_offers_commands_and_options() -> None:
     wiring = SmallWiring(SmallCluster())
-    assert completions(["app", "re"], wiring) == ["release", "resume", "revisions"]
+    assert completions(["app", "re"], wiring) == ["release", "resume", "retry", "revisions"]
     assert "--to-revision" in completions(["app", "release", "--to"], wiring)
     assert completions(["app", "wait", "x", "--for", ""], wiring) == ["complete", "confirm", "paused"]
 

@@ -56,6 +56,14 @@ def test_the_update_becomes_the_past_only_when_every_pod_serves_it() -> None:
     assert status([*new, pod("o")]).current_revision == OLD
 
 
+def test_a_skipped_pod_is_counted_as_such_only_while_it_does_not_serve() -> None:
+    out, back = sick("a", NEW, is_skipped=True), pod("b", NEW, is_skipped=True, is_delete_wanted=True)
+    found = status([out, back, pod("c", NEW), pod("d", NEW)])
+    assert (found.skipped_replicas, found.updated_available_replicas) == (1, 3)
+    assert found.current_revision == NEW, "a release that is whole but for a skipped pod is the past to come"
+    assert status([sick("a", OLD, is_skipped=True)]).skipped_replicas == 0
+
+
 def test_an_empty_set_has_nothing_to_wait_for() -> None:
     assert status([], goal(0, 0)).current_revision == NEW
 

@@ -25,6 +25,11 @@ MESSAGES = {
     "An early, stale or repeated confirmation is refused with exit code 6, and nothing is written.",
     "help.app.pause": "Start no further pod.",
     "help.app.resume": "Go on after a pause.",
+    "help.app.skip": "Let a release go on without waiting for pods that fail.\n\n"
+    "They stay as they are, and count again as soon as they serve. The budget still counts them as missing.",
+    "help.app.retry": "Have pods that fail made anew, at their revision and within the budget.\n\n"
+    "Without PODS: all that are not ready.",
+    "option.skip.reason": "Why; kept on the pod.",
     "help.app.watch": "Follow a release; `q` leaves it alone.\n"
     "On a terminal it stays while a person is awaited; elsewhere it ends as `wait` does.",
     "help.app.wait": "Wait for a release.\n"
@@ -228,6 +233,8 @@ MESSAGES = {
     "pause.already": "{name} is paused already.",
     "resume.done": "{name} goes on.",
     "resume.already": "{name} was not paused.",
+    "skip.done": "{pod} is skipped: the release does not wait for it.",
+    "retry.done": "{pod} will be made anew as soon as the budget allows it.",
     # Watching
     "watch.more": "… {count} more lines",
     "watch.hint": "q leaves; the release goes on",

@@ -22,6 +22,9 @@ MESSAGES = {
     "须指明看到的组和计划；没有终端时两者都必填。过早、过期或重复的确认以退出码 6 拒绝，不写入任何内容。",
     "help.app.pause": "不再启动新的 Pod。",
     "help.app.resume": "暂停后继续。",
+    "help.app.skip": "发布不再等待失败的 Pod。\n\n它们保持原样，恢复服务后重新计入；预算仍将其视为不可用。",
+    "help.app.retry": "在预算之内按原修订重建失败的 Pod。\n\n未指定 PODS 时：所有未就绪的 Pod。",
+    "option.skip.reason": "原因；记录在 Pod 上。",
     "help.app.watch": "跟踪一次发布；按 `q` 离开，不影响发布。\n"
     "在终端上，等人确认时继续停留；否则与 `wait` 同样结束。",
     "help.app.wait": "等待一次发布。\n退出码：0 达成，7 被拒绝或已结束，8 需要人处理，124 超时。",
@@ -219,6 +222,8 @@ MESSAGES = {
     "pause.already": "{name} 早已暂停。",
     "resume.done": "{name} 继续。",
     "resume.already": "{name} 没有暂停。",
+    "skip.done": "已跳过 {pod}：发布不再等待它。",
+    "retry.done": "预算允许时将重建 {pod}。",
     # Watching
     "watch.more": "……还有 {count} 行",
     "watch.hint": "按 q 离开；发布继续",

@@ -7,6 +7,7 @@ from cafe.api.names import (
     DELETION_COST_ANNOTATION,
     POD_REVISION_LABEL,
     REVISION_LABEL,
+    SKIP_ANNOTATION,
     SPECIFIED_DELETE_LABEL,
     UPDATE_GATE,
     UPDATE_STATE_ANNOTATION,
@@ -49,6 +50,7 @@ def convert(pod: Pod) -> PodFact:
         restarts=sum(c.restart_count for c in status.container_statuses),
         state=state,
         resizing=_resizing(conditions) if is_sized else None,
+        is_skipped=bool(meta.annotations.get(SKIP_ANNOTATION)),
         starved_since=_starved_since(conditions.get("PodScheduled")),
         containers={
             c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)

@@ -107,6 +107,7 @@ class PodFact:
         farewell: How long its containers may take to end.
         state: An update under way.
         resizing: What its node says of a resize that is not complete; None if it says nothing.
+        is_skipped: Whether a person said that a release need not wait for it.
         starved_since: Since when no node has had room for it; None if that isn't what it waits for.
     """
 
@@ -128,6 +129,7 @@ class PodFact:
     restarts: int = 0
     state: UpdateState | None = None
     resizing: Resizing | None = None
+    is_skipped: bool = False
     starved_since: datetime | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 

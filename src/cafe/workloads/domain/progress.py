@@ -50,6 +50,7 @@ def _standing(status: CafeDeploymentStatus) -> tuple[object, ...]:
         status.replicas,
         status.updated_replicas,
         status.updated_available_replicas,
+        sum(unit.skipped for unit in status.units),
     )
 
 

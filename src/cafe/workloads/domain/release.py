@@ -23,7 +23,7 @@ from cafe.api.names import CONFIRM_ANNOTATION
 from cafe.api.strategy import ScaleOut
 from cafe.kernel import Note, Refusal
 from cafe.workloads.domain.adopting import ADOPTING
-from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Ignored, Standing, judge
+from cafe.workloads.domain.confirming import NOT_CONFIRMED, Accepted, Standing, judge
 from cafe.workloads.domain.groups import (
     UnitGoal,
     UnitSize,
@@ -41,6 +41,7 @@ from cafe.workloads.domain.groups import (
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
 from cafe.workloads.domain.podsets.kinds import KINDS, SetAction
 from cafe.workloads.domain.progress import EXCEEDED, time_left
+from cafe.workloads.domain.releasenotes import released_note, told, verdict_notes
 from cafe.workloads.domain.releasestatus import Course, release_status
 from cafe.workloads.domain.revisions import is_older
 
@@ -123,9 +124,10 @@ def decide_release(view: ReleaseView) -> Decision:
         course = msgspec.structs.replace(course, confirmed=verdict.group, waiting_group=None)
     wanted = _wanted(view, plan, course)
     course, notes = _advance(course, spec.strategy.pause)
-    notes += _verdict_notes(verdict)
+    notes += verdict_notes(verdict)
     if course.is_complete and stored.phase not in {"", "Complete"}:
-        notes.append(Note("Released", f"Revision {view.revision} runs in all {spec.replicas} pods"))
+        skipped = sum(u.report.skipped for u in view.units)
+        notes.append(released_note(view.revision, spec.replicas, skipped))
     status = release_status(view.app, view.revision, course, [u.report for u in view.units], view.now)
     notes += _deadline_notes(view, status)
     return Decision(
@@ -161,7 +163,7 @@ def _refuse(view: ReleaseView, refusal: Refusal, said: str | None) -> Decision:
     old = view.app.status.waiting
     is_news = old is None or old.message != status_message(status)
     notes = [Note(refusal.code, str(refusal), is_warning=True)] if is_news else []
-    notes += _verdict_notes(judge(said, Standing(stored.waiting, None, course.plan_hash, course.confirmed)))
+    notes += verdict_notes(judge(said, Standing(stored.waiting, None, course.plan_hash, course.confirmed)))
     return Decision(status, notes=tuple(notes), clear=said is not None)
 
 
@@ -216,9 +218,9 @@ def _prepare(view: ReleaseView, quotas: Mapping[str, int], said: str | None) -> 
         ]
         course = _planned_course(view, sizes)
         if course.plan:
-            notes.append(Note("Planned", f"Plan {course.plan_hash}: {_told(course.plan)}"))
+            notes.append(Note("Planned", f"Plan {course.plan_hash}: {told(course.plan)}"))
     if said is not None:
-        notes += _verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
+        notes += verdict_notes(judge(said, Standing(view.app.status.waiting, None, "", None)))
     status = release_status(view.app, view.revision, course, [u.report for u in view.units], view.now)
     return Decision(status, tuple(sets), tuple(notes), clear=said is not None)
 
@@ -276,15 +278,6 @@ def _grows_at_once(view: ReleaseView) -> bool:
     return may_grow and spec.pod_set_type is not PodSetType.STATEFUL_SET
 
 
-def _told(plan: Plan) -> str:
-    """Write a plan in one line."""
-    if not plan.groups:
-        return "nothing to update"
-    return "; ".join(
-        f"{group_name(g.index)} {'+'.join(str(n) for n in g.units.values())}" for g in plan.groups
-    )
-
-
 def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[UnitReport, bool]]:
     """Return each planned unit's report, and whether it can be believed for the plan's revision.
 
@@ -303,6 +296,7 @@ def _unit_facts(view: ReleaseView, plan: Plan) -> dict[str, tuple[UnitReport, bo
                 report,
                 updated=last.updated,
                 updated_available=last.updated_available,
+                skipped=last.skipped,
                 reason="",
                 message="",
             )
@@ -364,14 +358,6 @@ def _advance(course: Course, is_paused: bool) -> tuple[Course, list[Note]]:  # n
         return course, []
     note = Note("GroupOpened", f"{group_name(following)} of plan {course.plan.hash} may be updated")
     return msgspec.structs.replace(course, current=following), [note]
-
-
-def _verdict_notes(verdict: Accepted | Ignored | None) -> list[Note]:
-    if isinstance(verdict, Accepted):
-        return [Note("GroupConfirmed", f"{group_name(verdict.group)} was confirmed")]
-    if isinstance(verdict, Ignored):
-        return [Note(verdict.reason, verdict.message, is_warning=True)]
-    return []
 
 
 def _follow(view: ReleaseView, wanted: Mapping[str, UnitGoal]) -> list[SetAction]:

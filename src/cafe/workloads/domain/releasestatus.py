@@ -57,7 +57,7 @@ class Course(Struct, frozen=True, kw_only=True):
             return all(believed for _, believed in self.units.values())
         wanted = goals(self.plan, self.current)
         return all(
-            believed and report.updated_available >= wanted[name].partition
+            believed and _settled(report) >= wanted[name].partition
             for name, (report, believed) in self.units.items()
         )
 
@@ -70,7 +70,7 @@ class Course(Struct, frozen=True, kw_only=True):
             return False
         quotas = {u.name: u.quota for u in self.plan.units}
         return all(
-            believed and report.updated_available == report.replicas == quotas[name]
+            believed and _settled(report) == report.replicas == quotas[name]
             for name, (report, believed) in self.units.items()
         )
 
@@ -182,7 +182,7 @@ def _groups(course: Course) -> list[GroupStatus]:
     if course.plan is None:
         return []
     left = {
-        u.name: max(0, course.units[u.name][0].updated_available - u.base)
+        u.name: max(0, _settled(course.units[u.name][0]) - u.base)
         for u in course.plan.units
         if u.name in course.units
     }
@@ -205,6 +205,11 @@ def _groups(course: Course) -> list[GroupStatus]:
     return told
 
 
+def _settled(report: UnitReport) -> int:
+    """Return how many pods of the revision nobody waits for any more."""
+    return report.updated_available + report.skipped
+
+
 def _group_state(course: Course, index: int, done: int, total: int) -> str:
     if course.current is None or index > course.current:
         return "Pending"
@@ -222,7 +227,7 @@ def _units(course: Course) -> list[UnitStatus]:
         if unit.name not in course.units:
             continue
         report, believed = course.units[unit.name]
-        lacks = not believed or report.updated_available < wanted[unit.name].partition
+        lacks = not believed or _settled(report) < wanted[unit.name].partition
         told.append(
             UnitStatus(
                 name=unit.name,
@@ -232,6 +237,7 @@ def _units(course: Course) -> list[UnitStatus]:
                 updated=report.updated,
                 available=report.available,
                 updated_available=report.updated_available,
+                skipped=report.skipped,
                 reason=(report.reason or "Starting") if lacks else "",
                 message=report.message if lacks else "",
             )

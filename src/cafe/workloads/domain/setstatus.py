@@ -29,7 +29,8 @@ def set_status(
     new = sum(p.revision == target and not _is_withheld(p) for p in unsettled) + calm_new
     new_available = sum(aims_at(p, target) and p.state is None for p in serving) + calm_new
     starved = [p.starved_since for p in unsettled if p.starved_since is not None]
-    is_done = new_available >= goal.replicas == live
+    skipped = sum(is_skipped(p, target, dwell) for p in unsettled)
+    is_done = new_available + skipped >= goal.replicas == live
     return InPlaceSetStatus(
         observed_generation=owner.metadata.generation,
         replicas=live,
@@ -37,6 +38,7 @@ def set_status(
         available_replicas=available,
         updated_replicas=new,
         updated_available_replicas=new_available,
+        skipped_replicas=skipped,
         starved_replicas=len(starved),
         starved_since=write_time(max(starved)) if starved else "",
         current_revision=goal.update_revision if is_done else goal.current_revision,
@@ -45,6 +47,11 @@ def set_status(
         label_selector=selector_text(owner.spec.selector),
         conditions=[_progressing(owner, progress), _available(owner, goal, available)],
     )
+
+
+def is_skipped(pod: PodFact, revision: str, dwell: Dwell) -> bool:
+    """Whether a pod of that revision is not waited for, though it does not serve."""
+    return pod.is_skipped and pod.revision == revision and not dwell.is_done(pod)
 
 
 def refused_status(owner: InPlaceSet, refusal: Refusal) -> InPlaceSetStatus:
@@ -83,6 +90,7 @@ def _news(status: InPlaceSetStatus) -> tuple[object, ...]:
         status.update_revision,
         status.collision_count,
         status.label_selector,
+        status.skipped_replicas,
         status.starved_replicas,
         status.starved_since,
         tuple(told),

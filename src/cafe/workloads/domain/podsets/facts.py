@@ -21,6 +21,7 @@ class UnitReport:
         reason: What the unit waits for, in one CamelCase word; empty if it can't be told.
         message: The same for people.
         recheck: When time alone will change the report.
+        skipped: Pods of the revision that don't serve and that a person said not to wait for.
         starved: Pods for which no node has room.
         starved_since: Since when there has been none for all of them.
     """
@@ -34,6 +35,7 @@ class UnitReport:
     reason: str = ""
     message: str = ""
     recheck: timedelta | None = None
+    skipped: int = 0
     starved: int = 0
     starved_since: datetime | None = None
 

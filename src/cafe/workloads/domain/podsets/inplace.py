@@ -69,6 +69,7 @@ def report_of(status: InPlaceSetStatus) -> UnitReport:
         is_serving=available is not None and available.status == "True",
         reason=progressing.reason if progressing else "",
         message=progressing.message if progressing else "",
+        skipped=status.skipped_replicas,
         starved=status.starved_replicas,
         starved_since=read_time(status.starved_since),
     )

@@ -22,6 +22,7 @@ from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, Spec, UnitReport
 from cafe.workloads.domain.scaling import Deletion
+from cafe.workloads.domain.setstatus import is_skipped
 from cafe.workloads.domain.telling import few
 
 REPLICA_SET = "ReplicaSet"
@@ -163,6 +164,7 @@ def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitRepo
         reason=reason,
         message=message,
         recheck=dwell.next_change(unsettled),
+        skipped=sum(is_skipped(p, found.revision, dwell) for p in unsettled),
         starved=len(starved),
         starved_since=max(starved, default=None),
     )
