@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Cluster,
         Difference,
         Document,
+        Exporter,
         Facts,
         Imported,
         ImportOptions,
@@ -64,6 +65,13 @@ class RealWiring:
     def importer(self) -> "RealImporter":
         """Manifests."""
         return RealImporter()
+
+    @property
+    def exporter(self) -> "Exporter":
+        """The way out."""
+        from cafe.processes.leaving import RealExporter  # noqa: PLC0415 -- on use
+
+        return RealExporter()
 
     @property
     def platform(self) -> "RealPlatform":
