@@ -98,3 +98,36 @@ async def test_a_failing_pod_is_made_anew_at_its_revision(kind: str) -> None:
         assert sick["metadata"]["uid"] not in {p["metadata"]["uid"] for p in world.pods()}
         assert len(new_pods(world)) == 2
         assert len(new_pods(world, "web:1")) == 4
+
+
+@kinds
+@in_virtual_time
+async def test_so_many_failures_are_tolerated_but_the_release_is_whole_only_when_they_serve(
+    kind: str,
+) -> None:
+    async with a_world() as world:
+        sick = await with_a_sick_pod(world, kind, needWaitingForConfirm=False, failureTolerance=1)
+        await world.run(lambda: len(new_pods(world)) == 6 and not new_pods(world, "web:1"))
+        await world.rest()
+        assert told(world)["phase"] == "Progressing"
+        assert told(world)["availableReplicas"] == 5
+        world.cluster.kubelets[sick["spec"]["nodeName"]].recover(sick["metadata"]["uid"], "app")
+        await world.run(lambda: world.is_complete("web"))
+
+
+@in_virtual_time
+async def test_a_share_that_is_no_whole_pod_is_not_tolerated() -> None:
+    async with a_world() as world:
+        await with_a_sick_pod(world, "InPlaceSet", needWaitingForConfirm=False, failureTolerance="49%")
+        await world.rest()
+        assert len(new_pods(world)) == 2
+
+
+@in_virtual_time
+async def test_one_failure_more_than_is_tolerated_stops_the_release() -> None:
+    async with a_world() as world:
+        await released(world, probed("InPlaceSet", needWaitingForConfirm=False, failureTolerance=1))
+        world.set_image(APPS, "web", "web:bad")
+        await world.run(lambda: len(new_pods(world, "web:bad")) == 2)
+        await world.rest()
+        assert len(new_pods(world, "web:bad")) == 2

@@ -315,6 +315,12 @@ POD_SET_RULES = (
         field_path=".spec.strategy.maxSurge",
     ),
     Rule(
+        rule="type(self.strategy.failureTolerance) == int ? self.strategy.failureTolerance >= 0 : "
+        "self.strategy.failureTolerance.matches('^(100|[1-9]?[0-9])%$')",
+        message="strategy.failureTolerance must be at least 0 or between 0% and 100%",
+        field_path=".spec.strategy.failureTolerance",
+    ),
+    Rule(
         rule=f"({BUDGET_RULE.rule}) || "
         "((type(self.strategy.maxUnavailable) == int ? self.strategy.maxUnavailable == 0 : "
         "self.strategy.maxUnavailable == '0%') && (type(self.strategy.maxSurge) == int ? "

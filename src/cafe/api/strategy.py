@@ -146,6 +146,15 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     need_waiting_for_confirm: Annotated[
         bool, Meta(description="Stop after every group until a person confirms it.")
     ] = False
+    failure_tolerance: Annotated[
+        IntOrPercent,
+        Meta(
+            description="Pods of a group that need not serve before the next group may begin: a count, or a "
+            "percentage of the group, rounded down. They must serve before the release is whole, and "
+            "maxUnavailable counts them all the same.",
+            extra_json_schema=PERCENT_OR_COUNT,
+        ),
+    ] = 0
     rollback: Annotated[
         RollbackStrategy,
         Meta(

@@ -181,6 +181,19 @@ def digest_of_grouping(grouping: Grouping) -> str:
     return "" if cuts == Grouping() else digest_of(msgspec.to_builtins(cuts))
 
 
+def tolerated(strategy: CafeDeploymentStrategy, plan: Plan, opened: int | None) -> int:
+    """Return how many pods of the open groups need not serve before the next group begins.
+
+    A percentage is one of each group, rounded down: what is not a whole pod is not tolerated.
+    """
+    said = strategy.failure_tolerance
+    sizes = [sum(g.units.values()) for g in plan.groups if opened is not None and g.index <= opened]
+    if isinstance(said, int):
+        return sum(min(said, size) for size in sizes)
+    percent = int(said.removesuffix("%")) if said.removesuffix("%").isdecimal() else 0
+    return sum(size * percent // 100 for size in sizes)
+
+
 def on_way_back(strategy: CafeDeploymentStrategy, *, is_rollback: bool) -> CafeDeploymentStrategy:
     """Return the strategy that cuts a plan and asks for confirmations; on the way back it is another."""
     if not is_rollback:

@@ -37,6 +37,7 @@ from cafe.workloads.domain.groups import (
     make_plan,
     on_way_back,
     recut,
+    tolerated,
 )
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
 from cafe.workloads.domain.podsets.kinds import KINDS, SetAction
@@ -312,6 +313,7 @@ def _course(view: ReleaseView, plan: Plan) -> Course:
         units=_unit_facts(view, plan),
         current=stored.current_group,
         confirmed=stored.confirmed_group,
+        tolerated=tolerated(view.app.spec.strategy, plan, stored.current_group),
         is_paused=view.app.spec.strategy.pause,
     )
     following = group_after(plan, course.current)

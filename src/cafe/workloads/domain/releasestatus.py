@@ -31,6 +31,7 @@ class Course(Struct, frozen=True, kw_only=True):
     Attributes:
         current: The last group that is open.
         waiting_group: The group that is done and waits for a confirmation.
+        tolerated: Pods of open groups that need not serve before the next one begins.
         is_preparing: Whether *plan* is void and the next one is not made yet.
     """
 
@@ -39,6 +40,7 @@ class Course(Struct, frozen=True, kw_only=True):
     current: int | None = None
     confirmed: int | None = None
     waiting_group: int | None = None
+    tolerated: int = 0
     is_paused: bool = False
     is_preparing: bool = False
     refusal: Refusal | None = None
@@ -50,16 +52,17 @@ class Course(Struct, frozen=True, kw_only=True):
 
     @property
     def is_current_done(self) -> bool:
-        """Whether every pod of all open groups is updated and available."""
+        """Whether every pod of all open groups is updated and available, but for those tolerated."""
         if self.plan is None:
             return False
         if self.current is None:
             return all(believed for _, believed in self.units.values())
         wanted = goals(self.plan, self.current)
-        return all(
-            believed and _settled(report) >= wanted[name].partition
-            for name, (report, believed) in self.units.items()
-        )
+        lacking = 0
+        for name, (report, believed) in self.units.items():
+            if not (believed and _settled(report) >= wanted[name].partition):
+                lacking += wanted[name].partition - _settled(report) if believed else self.tolerated + 1
+        return lacking <= self.tolerated
 
     @property
     def is_complete(self) -> bool:
