@@ -258,36 +258,6 @@ class Importer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What becomes of one document for who leaves.
-
-    Attributes:
-        documents: Plain Kubernetes objects.
-        title: Kind and name of what was exported; empty if it went through as it is.
-        losses: What they can't say.
-    """
-
-    documents: Sequence[Document]
-    title: str = ""
-    losses: Sequence[str] = ()
-
-
-class Exporter(Protocol):
-    """Turns CAFE's kinds into plain Kubernetes."""
-
-    def leave(self, document: Document, content: Document | None) -> Exported:
-        """Return the objects that take an application's place.
-
-        Args:
-            document: A CafeDeployment or CafeAppService.
-            content: Of a service, what is live; None for what it says itself.
-
-        Raises:
-            cafe.kernel.Refusal: It can't be understood.
-        """
-
-
-@dataclass(frozen=True, slots=True)
 class UpOptions:
     """How `cafe up` brings the platform up.
 
@@ -359,10 +329,6 @@ class Wiring(Protocol):
     @property
     def importer(self) -> Importer:
         """Manifests."""
-
-    @property
-    def exporter(self) -> Exporter:
-        """The way out."""
 
     @property
     def platform(self) -> Platform:

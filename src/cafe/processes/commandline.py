@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         Cluster,
         Difference,
         Document,
-        Exporter,
         Facts,
         Imported,
         ImportOptions,
@@ -65,13 +64,6 @@ class RealWiring:
     def importer(self) -> "RealImporter":
         """Manifests."""
         return RealImporter()
-
-    @property
-    def exporter(self) -> "Exporter":
-        """The way out."""
-        from cafe.processes.leaving import RealExporter  # noqa: PLC0415 -- on use
-
-        return RealExporter()
 
     @property
     def platform(self) -> "RealPlatform":

@@ -12,7 +12,7 @@ from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSetSpec
 from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, ZONE_LABEL
 from cafe.api.selectors import matches
-from cafe.workloads.domain.children import REQUIRED, bind_to_units, child_name, render_child
+from cafe.workloads.domain.children import REQUIRED, bind_to_unit, child_name, render_child
 from cafe.workloads.domain.groups import UnitGoal
 from tests.unit.workloads.releaseworld import application
 
@@ -61,7 +61,7 @@ NODES = st.fixed_dictionaries(
 def test_a_bound_pod_runs_where_it_ran_before_but_in_its_unit_only(
     terms: list[dict[str, Any]], node: dict[str, str]
 ) -> None:
-    bound = terms_of(bind_to_units(with_terms(terms), CELL_LABEL, ["a"]))
+    bound = terms_of(bind_to_unit(with_terms(terms), CELL_LABEL, "a"))
     assert admits(bound, node) == (admits(terms, node) and node[CELL_LABEL] == "a")
 
 
@@ -79,7 +79,7 @@ def test_a_bound_pod_runs_where_it_ran_before_but_in_its_unit_only(
 )
 def test_a_pod_without_terms_gets_one(spec: dict[str, Any]) -> None:
     before = copy.deepcopy(spec)
-    bound = bind_to_units(spec, CELL_LABEL, ["a"])
+    bound = bind_to_unit(spec, CELL_LABEL, "a")
     assert terms_of(bound) == [{"matchExpressions": [{"key": CELL_LABEL, "operator": "In", "values": ["a"]}]}]
     assert spec == before
     if spec.get("affinity") and "podAntiAffinity" in spec["affinity"]:
@@ -88,7 +88,7 @@ def test_a_pod_without_terms_gets_one(spec: dict[str, Any]) -> None:
 
 def test_preferences_stay_as_they_are() -> None:
     node = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": {}}]}
-    bound = bind_to_units({"affinity": {"nodeAffinity": node}}, CELL_LABEL, ["a"])
+    bound = bind_to_unit({"affinity": {"nodeAffinity": node}}, CELL_LABEL, "a")
     assert bound["affinity"]["nodeAffinity"].items() >= node.items()
 
 

@@ -25,9 +25,6 @@ MESSAGES = {
     "An early, stale or repeated confirmation is refused with exit code 6, and nothing is written.",
     "help.app.pause": "Start no further pod.",
     "help.app.resume": "Go on after a pause.",
-    "help.export": "Write plain Kubernetes objects for applications, so that they run without CAFE.\n\n"
-    "Of what is live in the namespace, all or those named, or of files. What plain Kubernetes can't say is "
-    "told on stderr.",
     "help.app.skip": "Let a release go on without waiting for pods that fail.\n\n"
     "They stay as they are, and count again as soon as they serve. The budget still counts them as missing.",
     "help.app.retry": "Have pods that fail made anew, at their revision and within the budget.\n\n"
@@ -236,7 +233,6 @@ MESSAGES = {
     "pause.already": "{name} is paused already.",
     "resume.done": "{name} goes on.",
     "resume.already": "{name} was not paused.",
-    "export.loss": "{what}: not kept: {loss}.",
     "skip.done": "{pod} is skipped: the release does not wait for it.",
     "retry.done": "{pod} will be made anew as soon as the budget allows it.",
     # Watching

@@ -22,8 +22,6 @@ MESSAGES = {
     "须指明看到的组和计划；没有终端时两者都必填。过早、过期或重复的确认以退出码 6 拒绝，不写入任何内容。",
     "help.app.pause": "不再启动新的 Pod。",
     "help.app.resume": "暂停后继续。",
-    "help.export": "输出应用的原生 Kubernetes 对象，使其无需 CAFE 即可运行。\n\n"
-    "来源为命名空间中运行的应用（全部或指定名称）或文件；原生对象无法表达的内容写入 stderr。",
     "help.app.skip": "发布不再等待失败的 Pod。\n\n它们保持原样，恢复服务后重新计入；预算仍将其视为不可用。",
     "help.app.retry": "在预算之内按原修订重建失败的 Pod。\n\n未指定 PODS 时：所有未就绪的 Pod。",
     "option.skip.reason": "原因；记录在 Pod 上。",
@@ -224,7 +222,6 @@ MESSAGES = {
     "pause.already": "{name} 早已暂停。",
     "resume.done": "{name} 继续。",
     "resume.already": "{name} 没有暂停。",
-    "export.loss": "{what}：未保留：{loss}。",
     "skip.done": "已跳过 {pod}：发布不再等待它。",
     "retry.done": "预算允许时将重建 {pod}。",
     # Watching

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -65,15 +65,15 @@ def render_template(app: CafeDeployment, unit: str, own: Mapping[str, str]) -> P
     template = app.spec.template
     spec = template.spec
     if unit:
-        spec = bind_to_units(spec, NODE_LABELS[app.spec.topology.unit_type], [unit])
+        spec = bind_to_unit(spec, NODE_LABELS[app.spec.topology.unit_type], unit)
     metadata = TemplateMetadata(
         labels=template.metadata.labels | dict(own), annotations=template.metadata.annotations
     )
     return msgspec.structs.replace(template, metadata=metadata, spec=spec)
 
 
-def bind_to_units(spec: Mapping[str, Any], label: str, units: Sequence[str]) -> dict[str, Any]:
-    """Require nodes of *units* in **every** node selector term.
+def bind_to_unit(spec: Mapping[str, Any], label: str, unit: str) -> dict[str, Any]:
+    """Require nodes of *unit* in **every** node selector term.
 
     Terms are alternatives: a requirement added to only some of them would let pods out of the unit. A term
     that says nothing matches no node (core/v1 NodeSelectorTerm), and must not begin to match some.
@@ -81,7 +81,7 @@ def bind_to_units(spec: Mapping[str, Any], label: str, units: Sequence[str]) -> 
     affinity = copy.deepcopy(spec.get("affinity") or {})
     node = affinity.get("nodeAffinity") or {}
     required = node.get(REQUIRED) or {}
-    wanted = {"key": label, "operator": "In", "values": list(units)}
+    wanted = {"key": label, "operator": "In", "values": [unit]}
     terms = [
         {**term, "matchExpressions": [*(term.get("matchExpressions") or []), wanted]}
         if any(term.values())
