@@ -19,6 +19,7 @@ COMMANDS = {
     "up": "cafe.cli.commands.up:up",
     "down": "cafe.cli.commands.up:down",
     "import": "cafe.cli.commands.importing:import_",
+    "export": "cafe.cli.commands.exporting:export",
     "app": "cafe.cli.main:app",
     "doctor": "cafe.cli.commands.doctor:doctor",
     "completion": "cafe.cli.commands.completion:completion",

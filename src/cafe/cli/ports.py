@@ -257,6 +257,47 @@ class Importer(Protocol):
         """
 
 
+class Loss(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that plain Kubernetes can't say; `export.loses.<code>` tells it, *values* filled in."""
+
+    field: str
+    code: str
+    values: dict[str, str] = {}
+
+
+class Exported(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What becomes of one object on its way to plain Kubernetes.
+
+    Attributes:
+        documents: What stands for it; none if others do, or if it is left out.
+        is_left_out: Nothing stands for it, and the losses say why.
+    """
+
+    kind: str
+    name: str
+    documents: list[Document] = []
+    losses: list[Loss] = []
+    is_left_out: bool = False
+
+
+class Exporter(Protocol):
+    """Turns CAFE's kinds into plain Kubernetes."""
+
+    def export(
+        self, documents: Sequence[SourceDocument], namespace: str, *, is_live: bool
+    ) -> Sequence[Exported]:
+        """Convert all documents or none.
+
+        Args:
+            documents: CAFE's kinds and whatever is beside them.
+            namespace: Where objects go that name none; empty to leave that open.
+            is_live: They were read from a cluster, so of application services counts what runs.
+
+        Raises:
+            cafe.kernel.Refusal: A document can't be exported; it is named.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class UpOptions:
     """How `cafe up` brings the platform up.
@@ -329,6 +370,10 @@ class Wiring(Protocol):
     @property
     def importer(self) -> Importer:
         """Manifests."""
+
+    @property
+    def exporter(self) -> Exporter:
+        """The way back."""
 
     @property
     def platform(self) -> Platform:

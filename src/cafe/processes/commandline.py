@@ -4,10 +4,10 @@ What is heavy is imported when a command asks for it: `cafe --help` and completi
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cafe.cli.main import completions, run
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from cafe.api.cafeapprevision import AppContent, CafeAppRevision
     from cafe.api.cafeappservice import CafeAppService
     from cafe.api.cafedeployment import CafeDeployment
+    from cafe.appservices.domain.leaving import Parting
     from cafe.cli.ports import (
         Cluster,
         Difference,
         Document,
+        Exported,
         Facts,
         Imported,
         ImportOptions,
@@ -64,6 +66,11 @@ class RealWiring:
     def importer(self) -> "RealImporter":
         """Manifests."""
         return RealImporter()
+
+    @property
+    def exporter(self) -> "RealExporter":
+        """The way back."""
+        return RealExporter()
 
     @property
     def platform(self) -> "RealPlatform":
@@ -184,6 +191,62 @@ class RealImporter:
             )
             for found in convert(sources, wish)
         ]
+
+
+class RealExporter:
+    """Unfolds application services, hands all to the workloads' domain, and its findings back."""
+
+    def export(
+        self, documents: "Sequence[SourceDocument]", namespace: str, *, is_live: bool
+    ) -> "Sequence[Exported]":
+        """Convert all documents or none."""
+        from cafe.appservices.domain.leaving import Unfolding  # noqa: PLC0415 -- on use
+        from cafe.kernel import Refusal  # noqa: PLC0415 -- on use
+        from cafe.placement.domain.spread import spread  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.exporting import demand_named, export  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.leaving.manifests import refused  # noqa: PLC0415 -- on use
+        from cafe.workloads.domain.takeover.manifests import Source  # noqa: PLC0415 -- on use
+
+        sources = [Source(d.source, d.number, d.line, d.body) for d in documents]
+        for source in sources:
+            demand_named(source)
+        unfolding = Unfolding([s.body for s in sources], is_live=is_live)
+
+        def part(source: Source) -> "Parting":
+            try:
+                return unfolding.part(source.body)
+            except Refusal as refusal:
+                raise refused(source, refusal) from refusal
+
+        found: list[Exported] = []
+        parted: list[Source] = []
+        for source, parting in [(source, part(source)) for source in sources]:
+            parted += [Source(source.source, source.number, source.line, d) for d in parting.documents]
+            if parting.losses:
+                found.append(_exported(source.body, (), parting.losses, is_left_out=parting.is_left_out))
+        for one in export(parted, namespace, spread):
+            losses = [(loss.where, loss.code, loss.values) for loss in one.losses]
+            found.append(_exported(one.source.body, one.documents, losses, is_left_out=one.is_left_out))
+        return found
+
+
+def _exported(
+    body: "Mapping[str, Any]",
+    documents: "Sequence[Mapping[str, Any]]",
+    losses: "Sequence[tuple[str, str, Mapping[str, str]]]",
+    *,
+    is_left_out: bool,
+) -> "Exported":
+    """Return what crosses the port of one document."""
+    from cafe.cli.ports import Exported, Loss  # noqa: PLC0415 -- on use
+
+    return Exported(
+        kind=body["kind"],
+        name=body["metadata"]["name"],
+        documents=[dict(d) for d in documents],
+        losses=[Loss(field=where, code=code, values=dict(values)) for where, code, values in losses],
+        is_left_out=is_left_out,
+    )
 
 
 class RealPlatform:

@@ -20,7 +20,7 @@ from cafe.cli.errors import Exit, Problem
 from cafe.cli.ports import Document, Place, Resource, Sighting, Tell, UpOptions, UpState, Whereabouts
 from cafe.cli.upstate import write_state
 from cafe.kernel import Clock, Conflict, ObjectKey, Unavailable
-from cafe.processes.commandline import RealImporter, RealLibrarian, RealPlanner
+from cafe.processes.commandline import RealExporter, RealImporter, RealLibrarian, RealPlanner
 from cafe.processes.reaching import find_access
 from cafe.workloads.domain.groups import UnitSize, make_plan
 
@@ -183,6 +183,7 @@ class SmallWiring:
         self.clock = clock or StillClock()
         self.planner = RealPlanner()
         self.importer = RealImporter()
+        self.exporter = RealExporter()
         self.librarian = RealLibrarian()
         self.platform = platform or SmallPlatform()
         self.asked: list[Whereabouts] = []

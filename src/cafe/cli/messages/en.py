@@ -11,6 +11,9 @@ MESSAGES = {
     "help.import": "Take over Deployments and StatefulSets, with a report of what maps and what does not.\n"
     "All documents are checked first, by us and by the server; they are applied all or not at all. "
     "Exit code 9: some were left out.",
+    "help.export": "Write plain Kubernetes objects, to leave CAFE with: the reverse of import.\n"
+    "From files, without asking a cluster; or from the namespace, all applications or those named. What "
+    "plain Kubernetes can't say is told on stderr. Exit code 9: some were left out.",
     "help.app": "Look at applications and release them.",
     "help.doctor": "Check everything that a release needs, and say what to do.",
     "help.completion": "Print the completion script of a shell.",
@@ -260,6 +263,46 @@ MESSAGES = {
     "import.twin_name": "StatefulSet {name} still runs and holds the name of the new one, which waits until "
     "it is gone. Its claims stay if its persistentVolumeClaimRetentionPolicy retains them; then: "
     "kubectl delete statefulset {name} -n {namespace}",
+    # Export
+    "export.warning": "warning: {field}: {said} ({objects})",
+    "export.done": "{count} objects written, {left} left out. To have a server check them: "
+    "kubectl apply --dry-run=server -f FILE",
+    "export.loses.groups": "groups are lost: all pods are rolled in one go",
+    "export.loses.beta": "Beta is lost: no pod of each unit goes first",
+    "export.loses.confirm": "confirmations are lost: nobody is asked before it goes on",
+    "export.loses.rollback": "the way back in groups of its own is lost: kubectl rollout undo goes in one go",
+    "export.loses.in_place": "pods are replaced, no longer updated where they are: name, IP and node change",
+    "export.loses.drain": "the {seconds} s of draining are lost; a preStop hook that sleeps comes close",
+    "export.loses.adopt": "the takeover of {adopted} is dropped",
+    "export.loses.under_way": "a release is under way ({phase}, {progress}); exported is where it leads",
+    "export.loses.unknown_field": "this cafe does not know the field, so it is left out",
+    "export.loses.scaled": "left out, because an autoscaler decides it",
+    "export.loses.rounds_down": "{share} stays a percentage, because an autoscaler changes the number of "
+    "pods; a Deployment rounds it down",
+    "export.loses.budget_over_units": "the budget was for each unit by itself; now {away} pods may be away "
+    "in all, wherever they are",
+    "export.loses.deadline": "a Deployment's deadline must be longer than minReadySeconds; it is {seconds}",
+    "export.loses.paused": "it stays paused: no new template is rolled out before kubectl rollout resume",
+    "export.loses.paused_set": "it stays paused by a partition above all pods; take "
+    "updateStrategy.rollingUpdate.partition away to go on",
+    "export.loses.spread": "pods are spread evenly over {label} ({units}) as they are scheduled; none is "
+    "moved later, and a unit without room keeps pods of all others pending",
+    "export.loses.pins": "the fixed sizes of units ({pins}) are lost: pods are spread evenly",
+    "export.loses.unit_sets": "each of {units} keeps a StatefulSet of its own, with the names and claims "
+    "that it has; nothing shares pods out over them any more",
+    "export.loses.set_budget": "a StatefulSet takes one pod at a time unless its server has the feature "
+    "MaxUnavailableStatefulSet; {away} is written",
+    "export.loses.made_by_owner": "not exported by itself: it goes with {owner}",
+    "export.loses.unit_label": "it selects pods of the unit {unit} by a label that CAFE writes; Deployments "
+    "don't, so it will find none",
+    "export.loses.no_target": "left out: {target}, which it scales, is not among the documents",
+    "export.loses.many_targets": "left out: {target} becomes several StatefulSets, and it can scale one only",
+    "export.loses.service": "numbered revisions, holds and the repair of drift are lost",
+    "export.loses.not_live": "its spec is exported, but revision {number} is live; to export that, name the "
+    "service live, or put the revision into the same file",
+    "export.loses.nothing_live": "left out: nothing of it runs; to export its spec, give it with -f",
+    "export.loses.revision_gone": "left out: its live revision {number} was deleted; to export its spec, "
+    "give it with -f",
     # Up and down
     "up.ready": "cafe up runs as process {pid}; its log is {log}. To stop it: cafe down",
     "up.already": "cafe up runs already, as process {pid}.",

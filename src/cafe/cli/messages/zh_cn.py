@@ -10,6 +10,9 @@ MESSAGES = {
     "help.down": "干净地停止 `cafe up --background`。",
     "help.import": "接管 Deployment 和 StatefulSet，并报告哪些字段能映射、哪些不能。\n"
     "所有文档先由本地和服务器检查；要么全部应用，要么一个也不应用。退出码 9：有对象被略过。",
+    "help.export": "输出原生 Kubernetes 对象，用于离开 CAFE：与 import 相反。\n"
+    "来自文件时不访问集群；否则来自命名空间：全部应用，或指定的应用。"
+    "原生 Kubernetes 无法表达的内容写到标准错误。退出码 9：有对象未导出。",
     "help.app": "查看和发布应用。",
     "help.doctor": "检查发布所需的一切，并说明该做什么。",
     "help.completion": "输出 shell 的补全脚本。",
@@ -249,6 +252,43 @@ MESSAGES = {
     "import.twin_name": "StatefulSet {name} 仍在运行并占用新集合的名称，新集合要等它消失。"
     "若其 persistentVolumeClaimRetentionPolicy 为保留，则存储卷声明不会丢失；确认后执行："
     "kubectl delete statefulset {name} -n {namespace}",
+    # Export
+    "export.warning": "警告：{field}：{said}（{objects}）",
+    "export.done": "已输出 {count} 个对象，未导出 {left} 个。让服务器检查："
+    "kubectl apply --dry-run=server -f FILE",
+    "export.loses.groups": "失去分组：所有 Pod 一次滚动完成",
+    "export.loses.beta": "失去 Beta：不再先在每个单元更新一个 Pod",
+    "export.loses.confirm": "失去确认：继续之前不再询问任何人",
+    "export.loses.rollback": "失去按自己的分组回滚：kubectl rollout undo 一次完成",
+    "export.loses.in_place": "Pod 会被替换，不再原地更新：名称、IP 和节点都会变",
+    "export.loses.drain": "失去 {seconds} 秒的摘流时间；可用 preStop 中的 sleep 近似",
+    "export.loses.adopt": "放弃对 {adopted} 的接管",
+    "export.loses.under_way": "发布正在进行（{phase}，{progress}）；导出的是它的目标",
+    "export.loses.unknown_field": "此版本的 cafe 不认识该字段，已略去",
+    "export.loses.scaled": "已略去，因为由自动扩缩器决定",
+    "export.loses.rounds_down": "{share} 保留为百分比，因为自动扩缩器会改变 Pod 个数；Deployment 向下取整",
+    "export.loses.budget_over_units": "预算原本按单元各自计算；现在总共允许 {away} 个 Pod 不可用，不论在哪里",
+    "export.loses.deadline": "Deployment 的期限必须大于 minReadySeconds；写为 {seconds}",
+    "export.loses.paused": "保持暂停：执行 kubectl rollout resume 之前不会滚动新模板",
+    "export.loses.paused_set": "以高于所有 Pod 的 partition 保持暂停；"
+    "去掉 updateStrategy.rollingUpdate.partition 即可继续",
+    "export.loses.spread": "Pod 在调度时按 {label}（{units}）均匀分布；之后不再移动，"
+    "一个单元没有空间时其他单元的 Pod 也会等待",
+    "export.loses.pins": "失去单元的固定大小（{pins}）：Pod 均匀分布",
+    "export.loses.unit_sets": "{units} 各自保留一个 StatefulSet，名称和存储声明不变；"
+    "之后不再有人在它们之间分配 Pod",
+    "export.loses.set_budget": "除非服务器启用 MaxUnavailableStatefulSet，StatefulSet 一次只更新一个 Pod；"
+    "写为 {away}",
+    "export.loses.made_by_owner": "不单独导出：它属于 {owner}",
+    "export.loses.unit_label": "它用 CAFE 写的标签选择单元 {unit} 的 Pod；"
+    "Deployment 不写该标签，因此一个也选不到",
+    "export.loses.no_target": "未导出：它扩缩的 {target} 不在这些文档中",
+    "export.loses.many_targets": "未导出：{target} 成为多个 StatefulSet，而它只能扩缩一个",
+    "export.loses.service": "失去编号的版本、冻结和漂移修复",
+    "export.loses.not_live": "导出的是它的 spec，但线上是版本 {number}；要导出线上版本，"
+    "请按名称从集群导出，或把该版本放进同一文件",
+    "export.loses.nothing_live": "未导出：它没有任何版本在运行；要导出 spec，请用 -f 给出",
+    "export.loses.revision_gone": "未导出：它的线上版本 {number} 已被删除；要导出 spec，请用 -f 给出",
     # Up and down
     "up.ready": "cafe up 以进程 {pid} 运行；日志在 {log}。停止：cafe down",
     "up.already": "cafe up 已在运行，进程 {pid}。",

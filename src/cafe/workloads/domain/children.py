@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -73,7 +73,12 @@ def render_template(app: CafeDeployment, unit: str, own: Mapping[str, str]) -> P
 
 
 def bind_to_unit(spec: Mapping[str, Any], label: str, unit: str) -> dict[str, Any]:
-    """Require nodes of *unit* in **every** node selector term.
+    """Require nodes of *unit*; see `bind_to_units`."""
+    return bind_to_units(spec, label, [unit])
+
+
+def bind_to_units(spec: Mapping[str, Any], label: str, units: Sequence[str]) -> dict[str, Any]:
+    """Require nodes of one of *units* in **every** node selector term.
 
     Terms are alternatives: a requirement added to only some of them would let pods out of the unit. A term
     that says nothing matches no node (core/v1 NodeSelectorTerm), and must not begin to match some.
@@ -81,7 +86,7 @@ def bind_to_unit(spec: Mapping[str, Any], label: str, unit: str) -> dict[str, An
     affinity = copy.deepcopy(spec.get("affinity") or {})
     node = affinity.get("nodeAffinity") or {}
     required = node.get(REQUIRED) or {}
-    wanted = {"key": label, "operator": "In", "values": [unit]}
+    wanted = {"key": label, "operator": "In", "values": [*units]}
     terms = [
         {**term, "matchExpressions": [*(term.get("matchExpressions") or []), wanted]}
         if any(term.values())
