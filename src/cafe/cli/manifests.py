@@ -75,7 +75,7 @@ def documents_in(text: str, source: str, done: str = "applied") -> list[SourceDo
 
 
 def _said(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error)
+    return str(getattr(error, "problem", None) or error).partition("\n")[0]
 
 
 def _line_of(error: Exception) -> int:
