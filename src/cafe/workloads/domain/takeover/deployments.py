@@ -9,6 +9,7 @@ from cafe.workloads.domain.takeover.manifests import NO_DEADLINE, Document, Sour
 from cafe.workloads.domain.takeover.workload import Walk, WorkloadConversion
 
 ZERO = (0, "0", "0%")
+ROLLING_UPDATE = "RollingUpdate"
 ROLLING = "spec.strategy.rollingUpdate"
 SURGE = "spec.strategy.maxSurge"
 MOST_SURGE = 100
@@ -66,6 +67,9 @@ class DeploymentConversion(WorkloadConversion):
             way = "pod by pod" if self._is_replaced else "in place"
             why = f"CAFE never stops all pods at once: groups are updated {way}, one after the other"
             self.say("spec.strategy.type", "Changed", to, why)
+        elif strategy.get("type", ROLLING_UPDATE) != ROLLING_UPDATE:
+            why = f"spec.strategy.type is {strategy['type']!r}, which no Deployment has."
+            raise broken(self.source, why, "Write RollingUpdate or Recreate.")
         elif "type" in strategy:
             self.say("spec.strategy.type", "Mapped", to, "Groups, not a rolling update")
         rolling = strategy.get("rollingUpdate") or {}

@@ -96,6 +96,9 @@ class StatefulSetConversion(WorkloadConversion):
         if update.get("type") == "OnDelete":
             why = "CAFE replaces the pods of an open group itself; with --need-confirm a person opens groups"
             self.say(name, "Changed", to, why)
+        elif update.get("type", "RollingUpdate") != "RollingUpdate":
+            why = f"{name} is {update['type']!r}, which no StatefulSet has."
+            raise broken(self.source, why, "Write RollingUpdate or OnDelete.")
         elif "type" in update:
             self.say(name, "Mapped", to, "Groups, not a rolling update")
         for key, given in (update.get("rollingUpdate") or {}).items():
