@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cafe.kernel import SystemClock, SystemEntropy
 from cafe_sim.apiserver import ApiServer
 from cafe_sim.apiserver.http import Listen, serve
 from cafe_sim.timeline import LoopTimeline
 from tests.ports.objects import definition
+from tests.unit.workloads.applications import CLAIM, app, exported
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +99,25 @@ async def test_a_manifest_is_applied_changed_and_taken_away(kubectl: Kubectl) ->
     assert "0/5" in await kubectl("get", "deployments")
     assert "deleted" in await kubectl("delete", "-f", changed)
     assert "No resources found" in await kubectl("get", "deploy")
+
+
+SHOP = Path(__file__).parents[2] / "samples" / "shop-service.yaml"
+
+
+async def test_what_cafe_exports_is_applied_where_no_cafe_is(kubectl: Kubectl) -> None:
+    cells = {"unitType": "Cell", "values": ["cell-a", "cell-b"]}
+    found = exported(
+        yaml.safe_load(SHOP.read_text()),
+        app("web", podSetType="ReplicaSet", topology=cells, strategy={"maxSurge": "25%", "pause": True}),
+        app("db", podSetType="StatefulSet", topology=cells, volumeClaimTemplates=[CLAIM]),
+    )
+    manifest = kubectl.file(yaml.safe_dump_all(found))
+    told = await kubectl("apply", "--validate=strict", "-f", manifest)
+    assert told.count(" created") == len(found) == 7
+    assert "Warning" not in told
+    again = await kubectl("apply", "--validate=strict", "-f", manifest)
+    assert " created" not in again
+    assert "No resources found" in await kubectl("get", "deploy", "-l", "cafe.sofastack.io/app")
 
 
 async def test_server_side_apply_names_conflicts(kubectl: Kubectl) -> None:
