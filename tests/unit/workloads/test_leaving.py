@@ -1,6 +1,8 @@
 """Whoever leaves takes along what both sides can say, and is told of the rest."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -319,4 +321,100 @@ def test_what_cannot_be_exported_is_refused_by_number_line_and_reason(said: str)
     assert refusal.what.startswith("Document 2 of file, line 1 (")
     assert refusal.what.endswith("can't be exported; nothing was written.")
     assert said in refusal.why
+    assert ".." not in refusal.why
     assert refusal.remedy
+
+
+# Bad input
+
+NONSENSE = (None, 0, "x", [], ["x"], {}, {"x": "y"}, [{"x": None}], True)
+
+
+def paths(value: object, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if isinstance(value, dict):
+        return [at, *(path for key, held in value.items() for path in paths(held, (*at, key)))]
+    if isinstance(value, list):
+        return [at, *(path for index, held in enumerate(value) for path in paths(held, (*at, index)))]
+    return [at]
+
+
+CONTENT: Json = {
+    "selector": {"matchLabels": {"app": "web"}},
+    "template": TEMPLATE,
+    "services": [{"name": "shop", "spec": {"ports": [{"port": 80}]}}],
+    "configs": [{"name": "settings", "policy": "Shared", "data": {"a": "b"}}],
+}
+WHOLE: list[Json] = [
+    app(
+        template={
+            "metadata": {"labels": {"app": "web"}, "annotations": {"a": "b"}},
+            "spec": {
+                **TEMPLATE["spec"],
+                "readinessGates": [{"conditionType": "example.com/warm"}],
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "k"}],
+                "affinity": {
+                    "nodeAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": {
+                            "nodeSelectorTerms": [
+                                {"matchExpressions": [{"key": CELL_LABEL, "operator": "In", "values": ["x"]}]}
+                            ]
+                        }
+                    }
+                },
+            },
+        },
+        topology={**CELLS, "unitReplicas": {"cell-a": 1}},
+    ),
+    app("db", podSetType="StatefulSet", topology=CELLS, volumeClaimTemplates=[CLAIM]),
+    {
+        "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
+        "kind": "CafeAppService",
+        "metadata": {"name": "shop", "labels": {"a": "b"}, "finalizers": ["f"]},
+        "spec": CONTENT,
+        "status": {"liveRevision": 1},
+    },
+    {
+        "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
+        "kind": "CafeAppRevision",
+        "metadata": {"name": "shop-1"},
+        "spec": {"service": "shop", "number": 1, "digest": "d", "content": CONTENT},
+    },
+    {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": "s",
+            "namespace": "default",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "X"}],
+        },
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
+                "kind": "CafeDeployment",
+                "name": "web",
+            }
+        },
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "uid": "u", "annotations": {"a": "b"}},
+        "spec": {"selector": {"app": "web"}, "clusterIP": "10.0.0.1"},
+    },
+]
+"""One document of each sort, with all that is looked at."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nonsense", NONSENSE, ids=str)
+def test_nonsense_anywhere_is_exported_or_refused_and_never_a_bug(nonsense: object) -> None:
+    for at in paths(WHOLE):
+        if not at:
+            continue
+        documents = deepcopy(WHOLE)
+        holder: Any = documents
+        for step in at[:-1]:
+            holder = holder[step]
+        holder[at[-1]] = nonsense
+        with suppress(Refusal):
+            exported(*(d for d in documents if isinstance(d, dict)))

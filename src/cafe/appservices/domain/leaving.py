@@ -91,10 +91,8 @@ class Unfolding:
     def _revision(self, service: Body, number: int) -> CafeAppRevision | None:
         wanted = _place(service)
         for body in self._revisions:
-            if (_place(body)[0], _service_of(body)) == wanted:
-                revision = _read(body, CafeAppRevision)
-                if revision.spec.number == number:
-                    return revision
+            if (_place(body)[0], _service_of(body)) == wanted and body["spec"].get("number") == number:
+                return _read(body, CafeAppRevision)
         return None
 
     def _document(self, service: Body, wanted: Wanted, content: AppContent) -> Body:
@@ -111,7 +109,7 @@ class Unfolding:
             rest["spec"] = {**rest["spec"], "selector": msgspec.to_builtins(content.selector)}
         if wanted.kind is ChildKind.CAFE_DEPLOYMENT and (found := self._apps.get(_place(service))):
             # What its controller has decided by now, such as the size of each unit.
-            metadata["generation"] = (found.get("metadata") or {}).get("generation", 0)
+            metadata["generation"] = _metadata(found).get("generation", 0)
             rest["status"] = found.get("status") or {}
         return {"apiVersion": VERSIONS[wanted.kind], "kind": wanted.kind.value, "metadata": metadata, **rest}
 
@@ -121,8 +119,13 @@ def _is(body: Body, kind: str) -> bool:
 
 
 def _place(body: Body) -> tuple[str, str]:
-    meta = body.get("metadata") or {}
+    meta = _metadata(body)
     return str(meta.get("namespace") or ""), str(meta.get("name"))
+
+
+def _metadata(body: Body) -> Body:
+    meta = body.get("metadata")
+    return meta if isinstance(meta, Mapping) else {}
 
 
 def _service_of(revision: Body) -> str:
@@ -131,8 +134,9 @@ def _service_of(revision: Body) -> str:
 
 
 def _makers(body: Body) -> Iterator[str]:
-    for owner in (body.get("metadata") or {}).get("ownerReferences") or []:
-        if owner.get("apiVersion") == API_VERSION and owner.get("kind") == SERVICE:
+    owners = _metadata(body).get("ownerReferences")
+    for owner in owners if isinstance(owners, list) else []:
+        if isinstance(owner, Mapping) and _is(owner, SERVICE):
             yield str(owner.get("name"))
 
 
@@ -140,4 +144,5 @@ def _read(body: Body, shape: type[T]) -> T:
     try:
         return msgspec.convert(body, shape)
     except msgspec.ValidationError as error:
-        raise Refusal("BrokenDocument", f"{error}.", "", "Correct it and repeat.") from error
+        what = f"{body['kind']} {_place(body)[1]} can't be read."
+        raise Refusal("BrokenDocument", what, f"{error}.", "Correct it and repeat.") from error

@@ -21,7 +21,9 @@ from cafe.workloads.domain.leaving.manifests import (
     Loss,
     broken,
     is_of_cafe,
+    mapping_of,
     owner_of,
+    owners_of,
     plain_metadata,
     pod_labels_in,
     refused,
@@ -115,8 +117,7 @@ def _gathered(sources: Sequence[Source], namespace: str) -> Company:
         rest = {k: v for k, v in source.body.items() if k not in {"metadata", "status"}}
         if source.body["kind"] == APP and isinstance(spec, dict):
             # Its own selector may name the label, and then the template has it; what counts is the PodSpec.
-            template = spec.get("template")
-            rest = dict(template.get("spec") or {}) if isinstance(template, dict) else {}
+            rest = dict(mapping_of(mapping_of(spec.get("template")).get("spec")))
         company.selected |= {value for label, value in pod_labels_in(rest) if label == APP_LABEL}
     return company
 
@@ -133,7 +134,7 @@ def _one_of_ours(source: Source, company: Company, spread: Spread) -> Departure:
     body = source.body
     kind, name = owner_of(body)
     if body["kind"] == "CafeAppRevision" or (kind and kind != SERVICE):
-        owner = f"{kind}/{name}" if kind else f"{SERVICE}/{(body.get('spec') or {}).get('service')}"
+        owner = f"{kind}/{name}" if kind else f"{SERVICE}/{mapping_of(body.get('spec')).get('service')}"
         return Departure(source, (), (Loss("kind", "made_by_owner", {"owner": owner}),))
     if body["kind"] != APP or body["apiVersion"] != API_VERSION:
         raise refused(
@@ -195,7 +196,7 @@ def _controller_of(body: Document) -> str:
 
     What an application service has made stays as it is when the service isn't among the documents.
     """
-    for owner in metadata_of(body).get("ownerReferences") or []:
+    for owner in owners_of(body):
         if owner.get("controller") and not (is_of_cafe(owner) and owner.get("kind") == SERVICE):
             return f"{owner.get('kind')}/{owner.get('name')}"
     return ""

@@ -83,9 +83,24 @@ def is_own_name(name: str) -> bool:
     return name.split("/", 1)[0] == DOMAIN
 
 
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """Return *value*, or an empty mapping if it is none: whoever checks it is the API server."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: object) -> list[Any]:
+    """Return *value*, or an empty list if it is none."""
+    return value if isinstance(value, list) else []
+
+
+def owners_of(body: Document) -> list[Mapping[str, Any]]:
+    """Return who owns an object."""
+    return [mapping_of(owner) for owner in listed(metadata_of(body).get("ownerReferences"))]
+
+
 def owner_of(body: Document) -> tuple[str, str]:
     """Return kind and name of the object of CAFE's that made this one; both empty if none did."""
-    for owner in metadata_of(body).get("ownerReferences") or []:
+    for owner in owners_of(body):
         if is_of_cafe(owner):
             return str(owner.get("kind")), str(owner.get("name"))
     return "", ""
@@ -100,10 +115,10 @@ def plain_metadata(body: Document, namespace: str = "") -> dict[str, Any]:
     """
     kept = {k: deepcopy(v) for k, v in metadata_of(body).items() if k not in SERVER_FIELDS}
     for name, foreign in (("labels", set[str]()), ("annotations", WRITTEN_BY_OTHERS)):
-        found = kept.pop(name, None) or {}
+        found = mapping_of(kept.pop(name, None))
         if left := {k: v for k, v in found.items() if not is_own_name(k) and k not in foreign}:
             kept[name] = left
-    finalizers = kept.pop("finalizers", None) or []
+    finalizers = [str(f) for f in listed(kept.pop("finalizers", None))]
     if left_on := [f for f in finalizers if not is_own_name(f) and f not in COLLECTOR_FINALIZERS]:
         kept["finalizers"] = left_on
     if namespace:

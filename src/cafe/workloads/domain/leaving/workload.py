@@ -14,6 +14,7 @@ from cafe.api.strategy import CafeDeploymentStrategy, RollbackStrategy, UpgradeT
 from cafe.kernel import Refusal
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.leaving.manifests import Departure, Loss, plain_metadata
+from cafe.workloads.domain.leaving.pods import shape_of
 from cafe.workloads.domain.takeover.manifests import NO_DEADLINE, Document, Source
 
 STRATEGY = "spec.strategy"
@@ -135,7 +136,6 @@ def demand_sound(spec: CafeDeploymentSpec) -> None:
     has_units = bool(spec.topology.values)
     faults = {
         "selector.matchLabels is required": not spec.selector.match_labels,
-        "template.spec has no containers": not spec.template.spec.get("containers"),
         "topology.values names the units exactly if topology.unitType is Cell or Zone": (
             (spec.topology.unit_type == "None") == has_units
         ),
@@ -152,6 +152,7 @@ def demand_sound(spec: CafeDeploymentSpec) -> None:
     for fault, is_there in faults.items():
         if is_there:
             raise Refusal("InvalidSpec", f"spec.{fault}.", "", "Correct it and repeat.")
+    shape_of(spec.template.spec)
     demand_match(spec.selector, spec.template.metadata.labels)
 
 
