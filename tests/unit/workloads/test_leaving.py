@@ -15,7 +15,6 @@ from cafe.api.names import APP_LABEL, CELL_LABEL, UNIT_LABEL, UPDATE_GATE
 from cafe.kernel import Refusal
 from cafe.workloads.domain.importing import convert
 from cafe.workloads.domain.takeover.manifests import Source, Wish
-from tests.unit.sim_api.worlds import new_sim
 from tests.unit.workloads.applications import (
     CLAIM,
     COUNTS,
@@ -89,19 +88,6 @@ def test_a_deployment_that_was_taken_over_is_given_back_as_it_was(before: Json) 
     surge = before["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     (after,) = exported(imported(before, "ReplicaSet" if surge else "InPlaceSet"))
     assert after == before
-
-
-@pytest.mark.slow
-@given(st.lists(apps_of_all_sorts(), min_size=1, max_size=1))
-def test_a_server_without_cafe_takes_whatever_is_exported(made: list[Json]) -> None:
-    sim = new_sim()
-    sim.send("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
-    for plain in exported(*made):
-        path = f"/apis/apps/v1/namespaces/default/{plain['kind'].lower()}s"
-        answer = sim.send("POST", path, plain, fieldValidation="Strict")
-        assert answer.status == 201, answer.body
-        assert UPDATE_GATE not in str(plain)
-        assert "managedFields" not in plain["metadata"]
 
 
 @pytest.mark.slow
@@ -418,3 +404,13 @@ def test_nonsense_anywhere_is_exported_or_refused_and_never_a_bug(nonsense: obje
         holder[at[-1]] = nonsense
         with suppress(Refusal):
             exported(*(d for d in documents if isinstance(d, dict)))
+
+
+def test_two_documents_that_become_one_object_are_refused_before_one_replaces_the_other() -> None:
+    native = {**app(), "apiVersion": "apps/v1", "kind": "Deployment"}
+    with pytest.raises(
+        Refusal, match=r"becomes Deployment web, as does document 1 of file \(CafeDeployment\)"
+    ):
+        exported(app(), native)
+    elsewhere = {**app(), "metadata": {"name": "web", "namespace": "other"}}
+    assert len(exported(app(), elsewhere)) == 2
