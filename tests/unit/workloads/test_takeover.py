@@ -88,3 +88,41 @@ def test_pods_that_stay_are_never_joined_by_others() -> None:
     outcome = taken("Deployment", strategy={"rollingUpdate": {"maxSurge": "150%"}})
     assert verdict(outcome, "spec.strategy.rollingUpdate.maxSurge").verdict == "NotMapped"
     assert "maxSurge" not in strategy(outcome)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "rolling", "kept"),
+    [
+        (1, {}, 0),
+        (3, {"maxUnavailable": "33%"}, 0),
+        (3, {"maxUnavailable": "34%"}, "34%"),
+        (4, {}, None),
+        (1, {"maxSurge": 0, "maxUnavailable": "25%"}, "25%"),
+        (1, {"maxUnavailable": 1}, 1),
+    ],
+)
+def test_where_a_deployment_lets_no_pod_be_away_none_is(
+    replicas: int, rolling: Json, kept: int | str | None
+) -> None:
+    outcome = taken("Deployment", "ReplicaSet", replicas=replicas, strategy={"rollingUpdate": rolling})
+    assert strategy(outcome).get("maxUnavailable") == kept
+    said = [v for v in outcome.verdicts if "down to none" in v.why]
+    assert len(said) == (kept == 0)
+
+
+def test_whoever_says_how_many_may_be_away_is_heard() -> None:
+    wish = Wish("default", pod_set="ReplicaSet", strategy={"maxUnavailable": "25%"})
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE},
+    }
+    (outcome,) = convert([Source("file", 1, 1, body)], wish)
+    assert strategy(outcome)["maxUnavailable"] == "25%"
+
+
+def test_a_deployment_that_is_recreated_needs_no_pod_to_come_first() -> None:
+    outcome = taken("Deployment", "ReplicaSet", replicas=1, strategy={"type": "Recreate"})
+    assert strategy(outcome) == {}
+    assert verdict(outcome, "spec.strategy.type").verdict == "Changed"

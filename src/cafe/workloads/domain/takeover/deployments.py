@@ -12,6 +12,10 @@ ZERO = (0, "0", "0%")
 ROLLING_UPDATE = "RollingUpdate"
 ROLLING = "spec.strategy.rollingUpdate"
 SURGE = "spec.strategy.maxSurge"
+WHOLE = 100
+DEFAULT_SHARE = "25%"
+"""Of pods that may be away, in a Deployment and in CAFE."""
+
 MOST_SURGE = 100
 """Percent: as many pods beside the old ones as there are old ones."""
 
@@ -38,7 +42,9 @@ class DeploymentConversion(WorkloadConversion):
             self._default_surge()
 
     def finish(self, meta: dict[str, Any], spec: dict[str, Any]) -> None:
-        """Have the running pods taken over where they are."""
+        """Keep the last pod if pods are replaced; have the running pods taken over where they are."""
+        if self._is_replaced and "maxUnavailable" not in self.wish.strategy:
+            self._round_down(spec.get("strategy", {}), spec["replicas"])
         there = self.wish.adopted.get(meta["name"])
         if there is None:
             return
@@ -49,6 +55,19 @@ class DeploymentConversion(WorkloadConversion):
             spec["topology"]["unitReplicas"] = {u: there.get(u, 0) for u in self.wish.units}
             why += ". Units are pinned as they are; take the pins away to have pods spread"
         self.say("spec.replicas", "Changed", "spec.topology", why)
+
+    def _round_down(self, strategy: dict[str, Any], replicas: int) -> None:
+        """Let no pod be away where a Deployment lets none: it rounds a share down, and CAFE rounds it up.
+
+        Of one pod, a Deployment makes the new one first unasked; it must not become the other way round.
+        """
+        share, surge = strategy.get("maxUnavailable", DEFAULT_SHARE), strategy.get("maxSurge", 0)
+        percent = share[:-1] if isinstance(share, str) and share.endswith("%") else ""
+        if surge in ZERO or not percent.isdecimal() or replicas * int(percent) >= WHOLE:
+            return
+        strategy["maxUnavailable"] = 0
+        why = f"A Deployment rounds {share} of {replicas} pods down to none, and CAFE would round it up"
+        self.say(f"{ROLLING}.maxUnavailable", "Changed", "spec.strategy.maxUnavailable", why)
 
     def _deadline(self, value: object) -> None:
         seconds = self.count(value, "progressDeadlineSeconds")
