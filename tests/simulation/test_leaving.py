@@ -139,3 +139,14 @@ async def test_a_service_leaves_with_all_that_its_pods_need() -> None:
             assert uids <= {o["metadata"]["uid"] for o in world.api.list(resource, "default")}
         assert world.status(BUDGETS, "web")["expectedPods"] == 4
         assert {p["metadata"]["ownerReferences"][0]["kind"] for p in world.pods()} == {"ReplicaSet"}
+
+
+@in_virtual_time
+async def test_a_paused_deployment_that_is_new_makes_no_pod_as_its_warning_says() -> None:
+    async with a_world(is_controlled=False) as world:
+        (plain,) = exported(an_app(replicas=2, values=(), pause=True))
+        world.api.create(DEPLOYMENTS, "default", plain)
+        await world.rest()
+        assert world.pods() == []
+        world.patch(DEPLOYMENTS, "web", {"spec": {"paused": False}})
+        await world.run(lambda: is_rolled(world, DEPLOYMENTS, "web"))

@@ -85,12 +85,13 @@ def _line_of(error: Exception) -> int:
 
 
 def broken(source: str, number: int, line: int, why: str, done: str = "applied") -> Problem:
-    """Return the problem of one broken document."""
-    where = f", line {line}" if line else ""
+    """Return the problem of one broken document; *number* is 0 if none could be told from the others."""
+    where = f"Document {number} of {source}" if number else source
+    where += f", line {line}" if line else ""
     return Problem(
         Exit.USAGE,
         "BrokenDocument",
-        f"Document {number} of {source}{where} is broken; nothing was {done}.",
+        f"{where} is broken; nothing was {done}.",
         why,
         f"Correct it and repeat; all documents are {done}, or none.",
     )

@@ -218,6 +218,14 @@ def test_a_file_that_is_missing_or_empty_is_named(cafe: Cafe, tmp_path: Path) ->
     assert "holds no document" in cafe(Islanded(), "export", "-f", str(tmp_path / "empty")).err
 
 
+def test_a_text_that_is_no_text_is_called_broken_as_a_whole(cafe: Cafe, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("a: b\x07")
+    result = cafe(Islanded(), "export", "-f", str(tmp_path / "m.yaml"))
+    assert result.err.startswith(f"error: {tmp_path / 'm.yaml'} is broken; nothing was written.")
+    (tmp_path / "m.yaml").write_bytes(b"\xff")
+    assert "It is no UTF-8 text" in cafe(Islanded(), "export", "-f", str(tmp_path / "m.yaml")).err
+
+
 def test_names_are_for_what_is_live(cafe: Cafe, tmp_path: Path) -> None:
     assert cafe(Islanded(), "export", "web", "-f", file_of(tmp_path, app())).code == 2
 

@@ -282,7 +282,8 @@ MESSAGES = {
     "export.loses.budget_over_units": "the budget was for each unit by itself; now {away} pods may be away "
     "in all, wherever they are",
     "export.loses.deadline": "a Deployment's deadline must be longer than minReadySeconds; it is {seconds}",
-    "export.loses.paused": "it stays paused: no new template is rolled out before kubectl rollout resume",
+    "export.loses.paused": "it stays paused; a Deployment that is new makes no pod at all before "
+    "kubectl rollout resume",
     "export.loses.paused_set": "it stays paused by a partition above all pods; take "
     "updateStrategy.rollingUpdate.partition away to go on",
     "export.loses.spread": "pods are spread evenly over {label} ({units}) as they are scheduled; none is "

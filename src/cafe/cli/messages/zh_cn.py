@@ -269,7 +269,7 @@ MESSAGES = {
     "export.loses.rounds_down": "{share} 保留为百分比，因为自动扩缩器会改变 Pod 个数；Deployment 向下取整",
     "export.loses.budget_over_units": "预算原本按单元各自计算；现在总共允许 {away} 个 Pod 不可用，不论在哪里",
     "export.loses.deadline": "Deployment 的期限必须大于 minReadySeconds；写为 {seconds}",
-    "export.loses.paused": "保持暂停：执行 kubectl rollout resume 之前不会滚动新模板",
+    "export.loses.paused": "保持暂停；新建的 Deployment 在执行 kubectl rollout resume 之前不会创建任何 Pod",
     "export.loses.paused_set": "以高于所有 Pod 的 partition 保持暂停；"
     "去掉 updateStrategy.rollingUpdate.partition 即可继续",
     "export.loses.spread": "Pod 在调度时按 {label}（{units}）均匀分布；之后不再移动，"
