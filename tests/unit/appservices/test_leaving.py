@@ -118,3 +118,11 @@ def test_a_service_that_could_never_run_is_refused() -> None:
         exported(made)
     assert caught.value.code == "ConfigUnused"
     assert "(CafeAppService shop) can't be exported; nothing was written" in caught.value.what
+
+
+def test_a_service_takes_its_autoscaler_along_which_scales_the_deployment_then() -> None:
+    found = exported(service(elasticity={"replicas": 4, "autoscaling": {"minReplicas": 2, "maxReplicas": 9}}))
+    scaler, deployment = of_kind("HorizontalPodAutoscaler", found), of_kind("Deployment", found)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    assert scaler["spec"] == {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9}
+    assert "replicas" not in deployment["spec"], "the autoscaler decides"

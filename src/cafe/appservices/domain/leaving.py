@@ -8,6 +8,7 @@ import msgspec
 
 from cafe.api.cafeapprevision import AppContent, CafeAppRevision
 from cafe.api.cafeappservice import CafeAppService
+from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION
 from cafe.appservices.domain.content import content_of, demand_sound
 from cafe.appservices.domain.facts import ChildKind, RevisionFact, Wanted
@@ -21,6 +22,7 @@ VERSIONS = {
     ChildKind.CONFIG_MAP: "v1",
     ChildKind.SERVICE: "v1",
     ChildKind.BUDGET: "policy/v1",
+    ChildKind.AUTOSCALER: "autoscaling/v2",
     ChildKind.CAFE_DEPLOYMENT: API_VERSION,
 }
 
@@ -85,7 +87,9 @@ class Unfolding:
         content = revision.spec.content if revision else content_of(service.spec)
         demand_sound(content)
         fact = RevisionFact(revision.spec.number if revision else 0, "", content)
-        documents = [self._document(body, wanted, content) for wanted in render(service, fact)]
+        app = self._apps.get(_place(body))
+        present = None if app is None else _read(app, CafeDeployment).spec.replicas
+        documents = [self._document(body, wanted, content) for wanted in render(service, fact, present)]
         return Parting(tuple(documents), tuple(losses))
 
     def _revision(self, service: Body, number: int) -> CafeAppRevision | None:

@@ -273,6 +273,7 @@ MESSAGES = {
     "export.loses.rollback": "the way back in groups of its own is lost: kubectl rollout undo goes in one go",
     "export.loses.in_place": "pods are replaced, no longer updated where they are: name, IP and node change",
     "export.loses.drain": "the {seconds} s of draining are lost; a preStop hook that sleeps comes close",
+    "export.loses.reschedule": "pods for which a unit has no room stay pending",
     "export.loses.adopt": "the takeover of {adopted} is dropped",
     "export.loses.under_way": "a release is under way ({phase}, {progress}); exported is where it leads",
     "export.loses.unknown_field": "this cafe does not know the field, so it is left out",

@@ -262,6 +262,7 @@ MESSAGES = {
     "export.loses.rollback": "失去按自己的分组回滚：kubectl rollout undo 一次完成",
     "export.loses.in_place": "Pod 会被替换，不再原地更新：名称、IP 和节点都会变",
     "export.loses.drain": "失去 {seconds} 秒的摘流时间；可用 preStop 中的 sleep 近似",
+    "export.loses.reschedule": "单元容量不足时，其 Pod 将一直等待调度",
     "export.loses.adopt": "放弃对 {adopted} 的接管",
     "export.loses.under_way": "发布正在进行（{phase}，{progress}）；导出的是它的目标",
     "export.loses.unknown_field": "此版本的 cafe 不认识该字段，已略去",

@@ -101,6 +101,8 @@ class Leaving(ABC):
             self.lose(f"{STRATEGY}.rollback", "rollback")
         if strategy.grace_period_seconds:
             self.lose(f"{STRATEGY}.gracePeriodSeconds", "drain", seconds=strategy.grace_period_seconds)
+        if spec.topology.auto_reschedule.is_enabled:
+            self.lose("spec.topology.autoReschedule", "reschedule")
         if ADOPT_ANNOTATION in self.app.metadata.annotations:
             adopted = self.app.metadata.annotations[ADOPT_ANNOTATION]
             self.lose("metadata.annotations", "adopt", adopted=adopted)
