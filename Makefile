@@ -8,7 +8,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real demo-shop test check lint format generate golden testbed bench clean mutants
+.PHONY: help demo demo-real demo-shop test check lint format generate golden testbed bench bench-scaling
+.PHONY: clean mutants
 .PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
@@ -58,6 +59,9 @@ testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; 
 
 bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a real API server
 	@$(BIN)/python -m bench.rollout
+
+bench-scaling: $(READY) ## From no pod to 500 by CAFE and by a native Deployment, on a real API server
+	@$(BIN)/python -m bench.scaling
 
 golden: $(READY) ## Write the expected files of tests anew; look at the difference before you commit
 	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"
