@@ -61,7 +61,7 @@ class Pods:
     done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._states: dict[str, tuple[bool, bool]] = {}
+        self._states: dict[str, tuple[bool, str]] = {}  # Available, and the image.
         self._clock = SystemClock()
         self._last = self._clock.monotonic()
         self._available = 0
@@ -77,9 +77,11 @@ class Pods:
         else:
             ready = {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}.get("Ready")
             is_available = ready == "True" and "deletionTimestamp" not in pod["metadata"]
-            self._states[uid] = (is_available, pod["spec"]["containers"][0]["image"] == self.image)
+            self._states[uid] = (is_available, pod["spec"]["containers"][0]["image"])
         self._available = sum(available for available, _ in self._states.values())
-        if len(self._states) == self.wanted and all(a and new for a, new in self._states.values()):
+        if len(self._states) == self.wanted and all(
+            available and image == self.image for available, image in self._states.values()
+        ):
             self.done.set()
 
     def want(self, wanted: int, image: str) -> None:
@@ -96,6 +98,7 @@ class Figures:
 
     Attributes:
         took: Seconds from the request to the last pod's availability.
+        settled: Seconds until the workload's own status said so, too.
         unavailable: Pod-seconds.
         cpu: CPU-seconds by program; our controller and the peer's by the kind.
         writes: Requests of the kind's program that change something, by verb, resource and code.
@@ -105,6 +108,7 @@ class Figures:
     """
 
     took: float
+    settled: float
     unavailable: float
     cpu: dict[str, float]
     writes: Counter[str]
@@ -160,6 +164,7 @@ class Stage:
         self._settle(kind)
         return Figures(
             took=took,
+            settled=(clock.monotonic() - start).total_seconds(),
             unavailable=unavailable,
             cpu={name: used - cpu[name] for name, used in self._cpu().items()},
             writes=self.audit.news().get(PROGRAMS[kind], Counter()),
@@ -260,8 +265,12 @@ def compare(rounds: dict[str, list[Figures]], rows: dict[str, Column]) -> Iterat
         ratios = [a / b for a, b in zip(ours, peer, strict=True) if b]
         ratio = f"{mean(ours) / mean(peer):8.2f}" if mean(peer) else f"{'-':>8}"
         span = f"({min(ratios):.2f}-{max(ratios):.2f})" if ratios else ""
-        each = " | ".join(f"{a:.1f} : {b:.1f}" for a, b in zip(ours, peer, strict=True))
-        yield f"{name:28}{mean(ours):12.1f}{mean(peer):12.1f}{ratio}  {span:14}{each}"
+        each = " | ".join(f"{_short(a)} : {_short(b)}" for a, b in zip(ours, peer, strict=True))
+        yield f"{name:28}{_short(mean(ours)):>12}{_short(mean(peer)):>12}{ratio}  {span:14}{each}"
+
+
+def _short(figure: float) -> str:
+    return f"{figure:.2f}" if figure < 10 else f"{figure:.1f}"
 
 
 def costs(pods: int) -> dict[str, Column]:
@@ -273,6 +282,7 @@ def costs(pods: int) -> dict[str, Column]:
     return {
         "pods/s": lambda f, _: pods / f.took,
         "seconds": lambda f, _: f.took,
+        "seconds, status settled": lambda f, _: f.settled,
         "writes/pod": lambda f, _: f.writes.total() / pods,
         "CPU ms/pod, controller": cpu_per_pod(""),
         "CPU ms/pod, API server": cpu_per_pod("kube-apiserver"),

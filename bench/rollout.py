@@ -31,7 +31,6 @@ def rows(pods: int) -> dict[str, Column]:
     return {
         **costs(pods),
         "conflicts": lambda f, _: conflicts(f.writes),
-        "writes beyond 3 per pod": lambda f, _: f.writes.total() - 3 * pods,
         "unavailable pod-s": lambda f, _: f.unavailable,
     }
 
