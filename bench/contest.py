@@ -18,7 +18,7 @@ from statistics import mean
 from typing import Any, Final
 
 from bench.counting import Audit, Samples, scrape
-from bench.machine import cpu_of, peak_memory_of
+from bench.machine import busy_time, cpu_of, peak_memory_of
 from cafe.api.names import API_VERSION
 from cafe.kernel import SystemClock
 from testbed import ControlPlane, Options, control_plane, fake_nodes
@@ -102,6 +102,8 @@ class Figures:
         unavailable: Pod-seconds.
         cpu: CPU-seconds by program; our controller and the peer's by the kind.
         writes: Requests of the kind's program that change something, by verb, resource and code.
+        writes_of_all: The same of everybody, kubelets and scheduler included.
+        busy: CPU-seconds of the whole machine, whoever used them.
         memory: The most that the kind's program ever had resident, in MiB.
         before: Our controller's metrics.
         after: The same.
@@ -112,6 +114,8 @@ class Figures:
     unavailable: float
     cpu: dict[str, float]
     writes: Counter[str]
+    writes_of_all: int
+    busy: float
     memory: int
     before: Samples = field(default_factory=dict)
     after: Samples = field(default_factory=dict)
@@ -154,7 +158,7 @@ class Stage:
         pods, clock = self.pods[kind], SystemClock()
         before = scrape(self.port)
         self.audit.news()
-        cpu = self._cpu()
+        cpu, busy = self._cpu(), busy_time()
         pods.want(wanted, image)
         start = clock.monotonic()
         self.plane.client.patch(f"{KINDS[kind]}/{kind.lower()}", patch, MERGE)
@@ -162,12 +166,15 @@ class Stage:
         took = (clock.monotonic() - start).total_seconds()
         unavailable = pods.unavailable
         self._settle(kind)
+        written = self.audit.news()
         return Figures(
             took=took,
             settled=(clock.monotonic() - start).total_seconds(),
             unavailable=unavailable,
             cpu={name: used - cpu[name] for name, used in self._cpu().items()},
-            writes=self.audit.news().get(PROGRAMS[kind], Counter()),
+            writes=written.get(PROGRAMS[kind], Counter()),
+            writes_of_all=sum(counts.total() for counts in written.values()),
+            busy=(busy_time() - busy).total_seconds(),
             memory=peak_memory_of(self.pids[kind]),
             before=before,
             after=scrape(self.port),
@@ -284,9 +291,12 @@ def costs(pods: int) -> dict[str, Column]:
         "seconds": lambda f, _: f.took,
         "seconds, status settled": lambda f, _: f.settled,
         "writes/pod": lambda f, _: f.writes.total() / pods,
+        "writes/pod by everybody": lambda f, _: f.writes_of_all / pods,
         "CPU ms/pod, controller": cpu_per_pod(""),
         "CPU ms/pod, API server": cpu_per_pod("kube-apiserver"),
         "CPU ms/pod, etcd": cpu_per_pod("etcd"),
+        "cores used by this run": lambda f, _: sum(f.cpu.values()) / f.settled,
+        "cores used by anybody": lambda f, _: f.busy / f.settled,
         "peak memory MiB": lambda f, _: f.memory,
     }
 

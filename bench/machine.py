@@ -33,6 +33,12 @@ def cpu_of(pid: int) -> timedelta:
     return timedelta(seconds=(int(fields[11]) + int(fields[12])) / TICKS)
 
 
+def busy_time() -> timedelta:
+    """Return the CPU time that all cores together have worked since boot, for whomever."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return timedelta(seconds=(sum(fields) - fields[3] - fields[4]) / TICKS)
+
+
 def peak_memory_of(pid: int) -> int:
     """Return the most memory that a process has had resident, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

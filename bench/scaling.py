@@ -68,6 +68,7 @@ def main() -> None:
     print(f"{options.pods} to 0\n" + "\n".join(compare(shrunk, down(options.pods))))
     for kind in (OURS, PEER):
         print(f"writes up, {kind}: {dict(grown[kind][-1].writes)}")
+        print(f"writes down, {kind}: {dict(shrunk[kind][-1].writes)}")
 
 
 if __name__ == "__main__":
