@@ -388,3 +388,15 @@ async def test_the_set_reports_what_it_has_seen() -> None:
         assert status["currentRevision"] == status["updateRevision"]
         assert status["labelSelector"] == "app=web"
         assert world.condition(SETS, "web", "Available")["status"] == "True"
+
+
+@in_virtual_time
+async def test_a_kubelet_finds_nothing_to_correct_in_a_pod_whose_gate_fell() -> None:
+    """Else its write would come between ours of the gate and that of the image."""
+    async with a_world() as world:
+        await settled(world, strategy={"gracePeriodSeconds": 10})
+        world.set_image(SETS, "web", "web:2")
+        await world.run(lambda: world.is_settled("web"))
+        for pod in world.pods():
+            states = [s for s in world.history(pod["metadata"]["uid"]) if image(s) == "web:1"]
+            assert sum(gate(state) == "False" for state in states) == 1

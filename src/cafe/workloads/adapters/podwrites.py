@@ -25,6 +25,9 @@ from cafe.workloads.domain.updating import (
     WriteChange,
 )
 
+NOT_READY = f'the status of pod readiness gate "{UPDATE_GATE}" is not "True", but False'
+"""What the kubelet says of a pod whose gate is down (`GeneratePodReadyCondition`)."""
+
 
 def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
     """Return the patch of *step* and the subresource it goes to."""
@@ -58,14 +61,18 @@ def wanted_state(step: Step, now: datetime) -> str | None:
 
 
 def _lowered(step: LowerGate, now: datetime) -> dict[str, Any]:
-    """Lower the gate, and Ready with it: only the kubelet raises Ready again (k#996)."""
+    """Lower the gate, and Ready with it: only the kubelet raises Ready again (k#996).
+
+    Ready falls in the kubelet's own words. It would write them over any others, between our write of the gate
+    and that of the image, which then is a conflict.
+    """
     message = f"The pod is being updated to revision {step.revision}"
     return {
         "metadata": _guarded(step.pod, annotations={UPDATE_STATE_ANNOTATION: wanted_state(step, now)}),
         "status": {
             "conditions": [
                 _condition(UPDATE_GATE, "False", "InPlaceUpdate", message, now),
-                _condition("Ready", "False", "ReadinessGatesNotReady", message, now),
+                _condition("Ready", "False", "ReadinessGatesNotReady", NOT_READY, now),
             ]
         },
     }
