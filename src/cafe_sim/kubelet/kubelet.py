@@ -1,6 +1,6 @@
 """One node's kubelet: it registers the node, runs its pods, and can be killed, cut off and rebooted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -306,7 +306,10 @@ class Kubelet:
         self._write_status(pod, fresh, {**old, **seen, "conditions": [*own, *others]})
 
     def _write_status(self, pod: Json, fresh: Json, new: Json) -> None:
-        diff = merge_diff(status_of(fresh), new)
+        old = status_of(fresh)
+        # Real ones patch strategically: conditions are paired by type, and keep the place that they have.
+        new = {**new, "conditions": _in_place(old.get("conditions") or (), new["conditions"])}
+        diff = merge_diff(old, new)
         if diff:
             patch = {"metadata": {"uid": uid_of(pod)}, "status": diff}
             self._world.client.patch("pods", key_of(pod), patch, "status")
@@ -366,6 +369,12 @@ class Kubelet:
         if node is not None and not self._world.renews_leases:
             self._renew(node, last_beat(self._beating_since, self._world.timeline.now()))
         self._world.timeline.soon(lambda: self._world.on_silence(self.spec.name))
+
+
+def _in_place(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
+    """Return conditions with those that were there before in the order in which they were."""
+    places = {condition["type"]: place for place, condition in enumerate(old)}
+    return sorted(new, key=lambda condition: places.get(condition["type"], len(places)))
 
 
 def _allocated(worker: PodWorker) -> Json:
