@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cafe_sim.contract import ApiError, Json
+from cafe_sim.contract import ApiError, DeleteOptions, Json
 from tests.simulation.world import (
     APP_REVISIONS,
     APP_SERVICES,
@@ -273,6 +273,19 @@ async def test_a_deleted_service_is_drained_before_it_goes() -> None:
         assert world.pods() == []
         await world.run(lambda: world.api.list(APPS, "default") == [] and configs(world) == {})
         await world.run(lambda: world.api.get(SERVICES, "default", "web") is None)
+
+
+@in_virtual_time
+async def test_a_service_that_is_deleted_without_its_dependants_leaves_them_serving() -> None:
+    async with a_world() as world:
+        await live(world)
+        before, since = {pod["metadata"]["uid"] for pod in world.pods()}, len(world.commits)
+        world.api.delete(APP_SERVICES, "default", "web", DeleteOptions(propagation="Orphan"))
+        await world.run(lambda: world.api.get(APP_SERVICES, "default", "web") is None)
+        await world.rest(timedelta(minutes=2))
+        assert {pod["metadata"]["uid"] for pod in world.pods()} == before
+        assert lowest(world, since) == 10
+        assert "ownerReferences" not in world.one(APPS, "web")["metadata"]
 
 
 @in_virtual_time

@@ -19,6 +19,9 @@ from cafe.appservices.domain.rendering import render
 from cafe.appservices.domain.servicestatus import Findings, is_released, service_status
 from cafe.kernel import Note, Refusal
 
+ORPHAN_FINALIZER = "orphan"
+"""What the API server puts on an object whose dependants are to stay (metav1.FinalizerOrphanDependents)."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteChild:
@@ -183,6 +186,9 @@ def _drain(view: ServiceView) -> Decision:
     service, app = view.service, view.app
     if DRAIN_FINALIZER not in service.metadata.finalizers:
         return Decision(service.status)
+    if ORPHAN_FINALIZER in service.metadata.finalizers:
+        # `kubectl delete --cascade=orphan`: what it made is to stay, and to serve on.
+        return Decision(service.status, finalizer=False)
     findings = Findings(live=view.revision(service.status.live_revision), is_deleting=True)
     status = service_status(view, findings)
     if app is None or (app.spec.replicas == 0 and view.pods == 0):
