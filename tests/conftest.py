@@ -66,7 +66,12 @@ def fake_nodes(control_plane: ControlPlane) -> FakeNodes:
     return FakeNodes(control_plane, 10)
 
 
-@pytest.fixture(scope="session")
-def metrics_api(control_plane: ControlPlane) -> MetricsApi:
-    """A metrics server on the control plane: what pods use is their annotation cafe.test/usage."""
-    return MetricsApi(control_plane)
+@pytest.fixture(scope="module")
+def metrics_api(control_plane: ControlPlane) -> Iterator[MetricsApi]:
+    """A metrics server on the control plane: what pods use is their annotation cafe.test/usage.
+
+    It ends with its module: it serves from this process, and in simulated worlds nobody may open a socket.
+    """
+    metrics = MetricsApi(control_plane)
+    yield metrics
+    metrics.stop()

@@ -25,7 +25,7 @@ async def test_the_simulator_behaves_as_kubernetes_does(name: str) -> None:
         await run_case(CASES[name], transport, hooks)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_outcomes(
     request: pytest.FixtureRequest,
     control_plane: ControlPlane,

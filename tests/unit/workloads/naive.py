@@ -27,7 +27,7 @@ def alive(pods: Sequence[PodFact]) -> list[PodFact]:
 def budget_of(goal: SetGoal, pods: Sequence[PodFact], dwell: Dwell) -> Budget:
     live = alive(pods)
     available = sum(dwell.is_available(p) for p in live)
-    sick_new = sum(aims_at(p, goal.update_revision) and not dwell.is_available(p) for p in live)
+    sick_new = sum(aims_at(p, goal.update_revision) and not dwell.is_done(p) for p in live)
     return Budget(
         max(0, available - (goal.replicas - goal.max_unavailable)),
         max(0, goal.max_unavailable + len(live) - goal.replicas - sick_new),
@@ -79,9 +79,9 @@ def begin(
     old = [p for p in live if not aims_at(p, goal.update_revision)]
     new = len(live) - len(old)
     due = min(goal.partition - new, len(old))
-    sick = [p for p in live if not dwell.is_available(p)]
+    sick = [p for p in live if not dwell.is_done(p)]
     if due <= 0:
-        return at_rest(goal, [p for p in sick if p not in old])
+        return at_rest(goal, [p for p in sick if p not in old], dwell)
     if rules.is_paused:
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
     old.sort(key=lambda p: (dwell.is_available(p), not p.is_delete_wanted, p.is_ready, p.name))
@@ -96,9 +96,10 @@ def begin(
             )
             return Progress((), "InPlaceImpossible", said)
         if isinstance(way, Recreate) or way.images or pod.state is not None:
-            if target <= 0 or (serves and healthy <= 0) or not has_begun(pod):
+            costs = serves and (isinstance(way, Recreate) or way.restarts)
+            if target <= 0 or (costs and healthy <= 0) or not has_begun(pod):
                 continue
-            target, healthy = target - 1, healthy - serves
+            target, healthy = target - 1, healthy - costs
         chosen += first_step(pod, goal.update_revision, way)
     if chosen:
         return Progress(tuple(chosen), "Updating", f"{new} of {goal.partition} pods are updated")
@@ -117,9 +118,10 @@ def first_step(pod: PodFact, revision: str, way: InPlace | Recreate) -> list[Ste
     return [WriteChange(pod, revision, way, pod.state.before if pod.state else None)]
 
 
-def at_rest(goal: SetGoal, sick: Sequence[PodFact]) -> Progress:
+def at_rest(goal: SetGoal, sick: Sequence[PodFact], dwell: Dwell) -> Progress:
     if sick:
-        return Progress((), "WaitingForPods", f"{named(sick)} not available yet")
+        what = "resized" if all(dwell.is_available(p) for p in sick) else "available"
+        return Progress((), "WaitingForPods", f"{named(sick)} not {what} yet")
     if goal.partition < goal.replicas:
         said = f"{min(goal.partition, goal.replicas)} of {goal.replicas} pods are updated, as asked"
         return Progress((), "PartitionReached", said)
@@ -138,7 +140,7 @@ def counts_of(goal: SetGoal, pods: Sequence[PodFact], dwell: Dwell) -> tuple[int
     available = [p for p in live if dwell.is_available(p)]
     held = [p for p in live if p.state is not None and p.state.is_withheld]
     new = sum(p.revision == goal.update_revision and p not in held for p in live)
-    new_available = sum(aims_at(p, goal.update_revision) for p in available)
+    new_available = sum(aims_at(p, goal.update_revision) and p.state is None for p in available)
     is_done = new_available >= goal.replicas == len(live)
     current = goal.update_revision if is_done else goal.current_revision
     return len(live), sum(p.is_ready for p in live), len(available), new, new_available, current
