@@ -84,7 +84,9 @@ def begin(
         return at_rest(goal, [p for p in sick if p not in old], dwell)
     if rules.is_paused:
         return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
-    old.sort(key=lambda p: (dwell.is_available(p), not p.is_delete_wanted, p.is_ready, p.name))
+    old.sort(
+        key=lambda p: (dwell.is_available(p), p.state is None, not p.is_delete_wanted, p.is_ready, p.name)
+    )
     chosen: list[Step] = []
     healthy, target = budget.healthy, budget.target
     for pod in old[:due]:

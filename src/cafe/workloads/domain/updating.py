@@ -296,7 +296,7 @@ def begin(
         costs = serves and not (isinstance(way, InPlace) and not way.restarts)
         is_free = isinstance(way, InPlace) and not way.restarts and not way.sizes and pod.state is None
         if free <= 0 if is_free else target <= 0 or (costs and healthy <= 0) or not has_begun(pod):
-            if serves and are_alike:
+            if serves and are_alike and pod.state is None:
                 break
             continue
         if is_free:
@@ -311,10 +311,14 @@ def begin(
 
 
 def _in_turn(old: list[PodFact], calm: Mapping[str, Roll], dwell: Dwell) -> Iterator[PodFact]:
-    """Yield the old pods, restless and calm ones, in the order in which they are to be changed."""
+    """Yield the old pods, restless and calm ones, in the order in which they are to be changed.
+
+    Of those that serve, one with a change under way goes first: its new target takes no further pod away.
+    """
 
     def turn(pod: PodFact) -> tuple[object, ...]:
-        return (dwell.is_available(pod), not pod.is_delete_wanted, pod.is_ready, pod.name)
+        serves = dwell.is_available(pod)
+        return (serves, pod.state is None, not pod.is_delete_wanted, pod.is_ready, pod.name)
 
     return merge(sorted(old, key=turn), *calm.values(), key=turn)
 
