@@ -138,7 +138,7 @@ class Scene:
         self.server = Agreeing()
         client = Client(self.server, clock, SystemEntropy())
         caches = Caches(client)
-        watched = Watched(caches)
+        watched = Watched(caches, clock)
         self.pods = caches.cache(PODS)
         self.reconciler = InPlaceSetReconciler(KubeSets(client, watched, clock, Silent()), clock)
         watched.sets.apply(KEY, msgspec.convert(in_place_set(replicas), IN_PLACE_SETS.type))

@@ -18,7 +18,8 @@ def controller(control_plane: ControlPlane, tmp_path: Path) -> Iterator[None]:
     install_crds(control_plane.kubeconfig)
     command = [sys.executable, "-m", "cafe.processes.controller", f"--kubeconfig={control_plane.kubeconfig}"]
     with (tmp_path / "controller.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--no-leader-elect"], stdout=log, stderr=log)
+        here = ("--webhook-host=127.0.0.1", "--webhook-bind=127.0.0.1", "--webhook-port=0")
+        process = subprocess.Popen([*command, "--no-leader-elect", *here], stdout=log, stderr=log)
         try:
             yield
         finally:

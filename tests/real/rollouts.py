@@ -164,12 +164,14 @@ class History:
     Attributes:
         uids: Of every pod that ever was.
         lowest: Fewest available pods of a cell at any moment since `begin`.
+        fewest: Fewest available pods of all at any moment since then.
         images: Each change of an image, as (pod, new image, gate before, gate with it).
     """
 
     now: dict[str, Object] = field(default_factory=dict)
     uids: set[str] = field(default_factory=set)
     lowest: dict[str, int] = field(default_factory=dict)
+    fewest: int = 0
     images: list[tuple[str, str, str | None, str | None]] = field(default_factory=list)
 
     def saw(self, event: str, pod: Object) -> None:
@@ -184,7 +186,9 @@ class History:
         if before is not None and image_of(before) != image_of(pod):
             gates = condition(before, UPDATE_GATE), condition(pod, UPDATE_GATE)
             self.images.append((name, image_of(pod), *gates))
-        for unit, count in self.available().items():
+        counts = self.available()
+        self.fewest = min(self.fewest, sum(counts.values()))
+        for unit, count in counts.items():
             if unit in self.lowest:
                 self.lowest[unit] = min(self.lowest[unit], count)
 
@@ -198,6 +202,7 @@ class History:
     def begin(self) -> None:
         """Forget the lowest availability so far."""
         self.lowest = dict(self.available())
+        self.fewest = sum(self.lowest.values())
         self.images = []
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from testbed import ControlPlane
-from testbed.client import MERGE
+from testbed.client import MERGE, RequestFailed
 from testbed.waiting import wait_for
 from tests.real.cluster import SOON, Object, condition
-from tests.real.rollouts import CELLS, V1, V2, App, history_of, image_of
+from tests.real.rollouts import V1, V2, App, history_of, image_of
 from tests.real.test_elasticity import live, service
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("fake_nodes", "controller")]
@@ -90,5 +90,74 @@ def test_a_node_is_drained_pod_by_pod_also_while_a_release_is_under_way(
             finally:
                 kubectl(control_plane, "uncordon", node)
             assert not gone & {p["metadata"]["uid"] for p in live(app)}
-            # Evictions take one pod of all; a release, which sees it missing, one of another cell beside.
-            assert all(history.lowest[cell] >= 4 for cell in CELLS), (wanted, history.lowest)
+            assert history.fewest >= 9, (wanted, history.lowest)
+
+
+def test_the_controller_judges_evictions_before_any_budget_object_does(app: App) -> None:
+    app.create("fake", needWaitingForConfirm=False)
+    wait_for("ten pods", lambda: is_whole(app, V1), SOON)
+    names = sorted(p["metadata"]["name"] for p in live(app))
+    wait_for("the guard is asked", lambda: is_guarded(app), SOON)
+    assert evict(app, names[0]) == ""
+    why = evict(app, names[1])
+    assert why.startswith('429 TooManyRequests: admission webhook "evictions.cafe.sofastack.io" denied')
+    assert "no further pod of productpage may become unavailable (maxUnavailable 1 of 10 pods)" in why
+    wait_for("ten pods", lambda: is_whole(app, V1), SOON)
+    assert evict(app, names[1]) == ""
+    wait_for("ten pods", lambda: is_whole(app, V1), SOON)
+
+
+def test_evictions_at_any_moment_of_a_release_take_no_more_than_it_leaves(app: App) -> None:
+    app.create("fake", needWaitingForConfirm=False, maxUnavailable=2)
+    wait_for("ten pods", lambda: is_whole(app, V1), SOON)
+    wait_for("the guard is asked", lambda: is_guarded(app), SOON)
+    taken = refused = 0
+    with history_of(app) as history:
+        wait_for("the watch has begun", lambda: len(history.now) >= 10, SOON)
+        history.begin()
+        app.set_image(V2)
+        while not is_whole(app, V2):
+            for pod in live(app):
+                if taken < 20 and condition(pod, "Ready") == "True":
+                    is_taken = evict(app, pod["metadata"]["name"]) == ""
+                    taken, refused = taken + is_taken, refused + (not is_taken)
+    assert taken
+    assert refused
+    assert history.fewest >= 8
+
+
+def evict(app: App, name: str, **options: object) -> str:
+    """Ask for a pod's eviction; return why it is refused, or nothing."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}, **options}
+    try:
+        app.client.create(f"{app.core}/pods/{name}/eviction", body)
+    except RequestFailed as error:
+        return str(error)
+    return ""
+
+
+def is_guarded(app: App) -> bool:
+    """Whether the API server asks the controller of this test: it learns of the configuration by watching."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/cafe-evictions"
+    try:
+        url = app.client.get(path)["webhooks"][0]["clientConfig"]["url"]
+    except RequestFailed:
+        return False
+    asked = answers(app)
+    name = live(app)[0]["metadata"]["name"]
+    return url.startswith("https://127.0.0.1:") and not evict(app, name, **REHEARSED) and answers(app) > asked
+
+
+def answers(app: App) -> float:
+    """Return how often the guard has answered the API server, as that counts it."""
+    counts = [
+        float(line.rpartition(" ")[2])
+        for line in app.client.text("GET", "/metrics").splitlines()
+        if line.startswith("apiserver_admission_webhook_request_total{")
+        and 'code="200"' in line
+        and 'name="evictions.cafe.sofastack.io"' in line
+    ]
+    return sum(counts)
+
+
+REHEARSED = {"deleteOptions": {"dryRun": ["All"]}}

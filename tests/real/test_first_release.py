@@ -57,15 +57,17 @@ def test_bookinfo_goes_out_in_groups_and_a_bad_image_ends_in_beta(app: App) -> N
         assert versions(after) == {"v2"}
         assert_gates_fell_first(history)
         assert history.lowest == dict.fromkeys(CELLS, 4)
+        assert history.fewest == 9, "the cells share one budget"
 
         history.begin()
         app.set_image(BAD)
         stuck = app.wait_waiting("WaitingForPods", 0)
-        wait_for("two bad pods", lambda: app.updated(BAD) == dict.fromkeys(CELLS, 1), SOON)
+        # Beta is a pod of each cell, but one of all may be away: the other cell is spared.
+        wait_for("a bad pod", lambda: sum(app.updated(BAD).values()) == 1, SOON)
         told = wait_for("the reason", lambda: app.waits_because("ErrImageNeverPull", "ImagePull"), SOON)
         assert stuck["planHash"] == app.get()["status"]["plan"]["hash"], told
         good = [pod for pod in app.pods() if image_of(pod) == V2]
-        assert len(good) == 8
+        assert len(good) == 9
         assert all(is_available(pod) and restarts(pod) == 1 for pod in good)
         assert versions(good) == {"v2"}
 
@@ -77,5 +79,5 @@ def test_bookinfo_goes_out_in_groups_and_a_bad_image_ends_in_beta(app: App) -> N
         untouched = {pod["metadata"]["name"] for pod in good}
         assert {p["metadata"]["name"] for p in back if restarts(p) == 1} >= untouched
         assert_gates_fell_first(history)
-        assert history.lowest == dict.fromkeys(CELLS, 4)
+        assert history.fewest == 9
         assert len(history.uids) == 10

@@ -91,6 +91,7 @@ class Life:
 
     transport: Fragile
     task: "asyncio.Task[None]"
+    controllers: WorkloadControllers
 
     async def end(self) -> None:
         """Drop everything it was about to do."""
@@ -125,7 +126,7 @@ class World:
         client = Client(transport, self.clock, self.entropy)
         around = Surroundings(self.clock, self.entropy, CollectorRegistry())
         controllers = WorkloadControllers(client, around, f"life-{len(self.lives)}")
-        life = Life(transport, asyncio.ensure_future(controllers.run()))
+        life = Life(transport, asyncio.ensure_future(controllers.run()), controllers)
         self.lives.append(life)
         return life
 

@@ -127,8 +127,9 @@ class CafeDeploymentStrategy(Struct, frozen=True, kw_only=True, rename="camel"):
     max_unavailable: Annotated[
         IntOrPercent,
         Meta(
-            description="Most pods of one unit that may be unavailable while a group is updated: a count, or "
-            "a percentage of the unit's pods, rounded up.",
+            description="Most pods of the application that may be unavailable at once, and most of any one "
+            "unit: a count, or a percentage of these pods, rounded up. Releases, replacements and evictions "
+            "share it.",
             extra_json_schema=PERCENT_OR_COUNT,
         ),
     ] = "25%"

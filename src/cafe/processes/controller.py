@@ -28,6 +28,7 @@ from cafe.kube.runtime import (
 from cafe.observe.logs import configure_logs
 from cafe.observe.metrics import ClientMetrics, ProcessMetrics
 from cafe.processes.crds import install
+from cafe.processes.guard import WebhookSettings
 from cafe.processes.replica import Replica
 from cafe.processes.workloads import Surroundings
 
@@ -56,7 +57,9 @@ async def run(options: argparse.Namespace) -> None:
     identity = f"{os.uname().nodename}_{entropy.uid()}"
     if options.install_crds:
         await install(Client(transport, clock, entropy), options.namespace)
-    around = Surroundings(clock, entropy, registry, election=election_of(options))
+    around = Surroundings(
+        clock, entropy, registry, election=election_of(options), webhook=webhook_of(options)
+    )
     lease = ObjectKey(options.namespace, CONTROLLER_LEASE) if options.leader_elect else None
     replica = Replica(transport, around, lease, identity, metrics=ClientMetrics(registry))
     health = Health(lambda: replica.is_ready, clock.monotonic())
@@ -96,6 +99,12 @@ def election_of(options: argparse.Namespace) -> LeadershipSettings:
         ) from error
 
 
+def webhook_of(options: argparse.Namespace) -> WebhookSettings | None:
+    """Return where evictions are judged; None if the API server can't reach this process."""
+    host = options.webhook_host or os.environ.get("POD_IP", "")
+    return WebhookSettings(host, options.webhook_bind, options.webhook_port) if host else None
+
+
 def options_of(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="cafe controller", description=__doc__)
@@ -115,6 +124,15 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--install-crds", action="store_true", help="apply the namespace and the CRDs first")
     parser.add_argument("--probe-host", default="127.0.0.1")
     parser.add_argument("--probe-port", type=int, default=0, help="0 chooses a free one")
+    usual_hook = WebhookSettings("")
+    parser.add_argument(
+        "--webhook-host",
+        default="",
+        help="where the API server reaches this process, to have evictions judged; default: $POD_IP, else "
+        "evictions go by their PodDisruptionBudget alone",
+    )
+    parser.add_argument("--webhook-bind", default=usual_hook.bind, help="local address to listen at")
+    parser.add_argument("--webhook-port", type=int, default=usual_hook.port, help="0 chooses a free one")
     parser.add_argument("--log-format", choices=("json", "console"), default="json")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     return parser.parse_args(arguments)

@@ -46,7 +46,7 @@ class Replica:
                 transport, clock, lambda: leadership.is_leading, leadership.settings.write_deadline
             )
             client = Client(self._fence, clock, around.entropy, metrics=metrics)
-        self.controllers = WorkloadControllers(client, around, identity)
+        self.controllers = WorkloadControllers(client, around, identity, lambda: self.is_leading)
 
     @property
     def is_leading(self) -> bool:

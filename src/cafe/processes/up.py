@@ -19,10 +19,12 @@ from cafe.kube.kubeconfig import load_kubeconfig
 from cafe.kube.transport import Transport
 from cafe.observe.logs import configure_logs_of_a_command
 from cafe.processes.crds import install
+from cafe.processes.guard import WebhookSettings
 from cafe.processes.replica import Replica
 from cafe.processes.workloads import Surroundings, WorkloadControllers
 
 PERIOD = timedelta(milliseconds=50)
+LOCAL = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Ground:
     transport: Transport
     state: UpState
     told: str
+    webhook: WebhookSettings | None = None
 
 
 @asynccontextmanager
@@ -59,7 +62,8 @@ async def _ground(options: UpOptions, clock: Clock, entropy: Entropy) -> AsyncIt
         options.home, clock, entropy, cells, options.nodes_per_cell, options.port
     ) as cluster:
         state = UpState(pid=os.getpid(), kubeconfig=str(cluster.kubeconfig), server=cluster.server)
-        yield Ground(cluster.transport, state, f"embedded cluster of {', '.join(cells)} at {cluster.server}")
+        told = f"embedded cluster of {', '.join(cells)} at {cluster.server}"
+        yield Ground(cluster.transport, state, told, WebhookSettings(LOCAL, LOCAL, port=0))
 
 
 async def run_up(options: UpOptions, tell: Tell) -> None:
@@ -78,7 +82,7 @@ async def run_up(options: UpOptions, tell: Tell) -> None:
         await install(client, namespace)
         tell("Installed the kinds CafeDeployment (cafed) and InPlaceSet (ips)")
         identity = f"{os.uname().nodename}_{entropy.uid()}"
-        around = Surroundings(clock, entropy, CollectorRegistry())
+        around = Surroundings(clock, entropy, CollectorRegistry(), webhook=ground.webhook)
         replica = Replica(ground.transport, around, ObjectKey(namespace, CONTROLLER_LEASE), identity)
         announcing = asyncio.ensure_future(_announce(options, ground, replica.controllers, tell))
         try:

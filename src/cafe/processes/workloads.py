@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -26,8 +26,10 @@ from cafe.observe.metrics import CacheMetrics, ControllerMetrics
 from cafe.placement.contract import Placement
 from cafe.placement.domain.rescheduling import move
 from cafe.placement.domain.spread import spread
+from cafe.processes.guard import WebhookSettings, guarding_evictions
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
+from cafe.workloads.adapters.evictions import Evictions
 from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import Watched
 from cafe.workloads.reconcilers.cafedeployments import CafeDeploymentReconciler
@@ -46,6 +48,7 @@ class Surroundings:
         collector: Entered while caches fill: what the process does about its garbage collector meanwhile.
         controllers: Names of those that run.
         election: How long a lease holds, for a replica that stands for election; None for the usual times.
+        webhook: Where evictions are judged; None leaves them to their PodDisruptionBudget.
     """
 
     clock: Clock
@@ -55,6 +58,7 @@ class Surroundings:
     collector: Callable[[], AbstractAsyncContextManager[None]] = collector_held
     controllers: frozenset[str] = CONTROLLERS
     election: LeadershipSettings | None = None
+    webhook: WebhookSettings | None = None
 
 
 class EventTeller:
@@ -77,10 +81,25 @@ class EventTeller:
 
 
 class WorkloadControllers:
-    """The controllers of a member cluster over shared caches."""
+    """The controllers of a member cluster over shared caches.
 
-    def __init__(self, client: Client, around: Surroundings, instance: str) -> None:
+    Args:
+        client: To the API server.
+        around: What they live in.
+        instance: The name that Events tell.
+        may_judge: Whether evictions may be judged now: only whoever leads knows what is being taken.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        around: Surroundings,
+        instance: str,
+        may_judge: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._client = client
         self._around = around
+        self._may_judge = may_judge
         self.caches = Caches(client, around.informers, CacheMetrics(around.registry))
         self._recorder = EventRecorder(client, f"{DOMAIN}/workloads", instance)
         self._teller = EventTeller(self._recorder)
@@ -90,7 +109,7 @@ class WorkloadControllers:
             self._controllers.append(self._services(client))
 
     def _workloads(self, client: Client) -> tuple[Controller, Controller]:
-        clock, watched = self._around.clock, Watched(self.caches)
+        clock, watched = self._around.clock, Watched(self.caches, self._around.clock)
         sets = KubeSets(client, watched, clock, self._teller)
         apps = KubeApps(client, watched, clock, self._teller)
         adoptions = KubeAdoptions(client, watched)
@@ -98,6 +117,7 @@ class WorkloadControllers:
         app_controller = self._controller(
             "cafedeployment", CafeDeploymentReconciler(apps, Placement(spread, move), adoptions).reconcile
         )
+        self.evictions = Evictions(watched, sets, apps, clock, self._may_judge)
         watched.wake_sets(set_controller.queue.add)
         watched.wake_apps(app_controller.queue.add)
         return set_controller, app_controller
@@ -124,13 +144,19 @@ class WorkloadControllers:
         try:
             async with self._around.collector():
                 await self.caches.wait_synced()
-            async with asyncio.TaskGroup() as tasks:
+            async with self._guarding(), asyncio.TaskGroup() as tasks:
                 for controller in self._controllers:
                     tasks.create_task(controller.run(), name=controller.name)
         finally:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+
+    def _guarding(self) -> AbstractAsyncContextManager[None]:
+        """Judge evictions, if anybody can ask us."""
+        if self._around.webhook is None:
+            return nullcontext()
+        return guarding_evictions(self._client, self.evictions.judge, self._around.webhook)
 
     def drain(self) -> None:
         """Take no more work; passes under way end by themselves."""

@@ -1,6 +1,7 @@
 """What workloads need from the world; the adapters make it real, tests lend a small one."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,6 +10,7 @@ from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.kernel import Note, ObjectKey, Refusal
 from cafe.workloads.domain.adopting import AdoptionAction, AdoptionView
+from cafe.workloads.domain.budget import Elsewhere, Use
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.podsets.facts import UnitFact
 from cafe.workloads.domain.podsets.kinds import SetAction
@@ -70,6 +72,23 @@ class SetStore(Protocol):
         """Return the set; None if it is gone, or if our own writes are not visible yet.
 
         In the latter case the key comes back when they are.
+        """
+
+    def promised(self, owner: InPlaceSet) -> Collection[str]:
+        """Return the UIDs of the set's pods that somebody else may be taking, though they still serve."""
+
+    def elsewhere(self, owner: InPlaceSet) -> Elsewhere | None:
+        """Return what the other sets of its application take now; None if it belongs to none."""
+
+    def take(self, owner: InPlaceSet, use: Use, pods: Collection[str], *, is_held_back: bool) -> None:
+        """Put on record, before anything is written, what a pass takes out of service.
+
+        Args:
+            owner: The set; what it took before is visible to it, and so forgotten.
+            use: What it took before this pass.
+            pods: UIDs.
+            is_held_back: Whether it would have taken more, had its siblings taken less: it comes back when
+                they do.
         """
 
     async def adopt(self, view: SetView, pod: PodFact) -> None:
@@ -140,6 +159,9 @@ class AppView:
 
 class AppStore(Protocol):
     """CafeDeployments, their revisions and their sets; guards and errors as for `SetStore`."""
+
+    def busy(self, key: ObjectKey) -> AbstractContextManager[None]:
+        """While a pass is under way, let no eviction take what the pass may be taking."""
 
     async def view(self, key: ObjectKey) -> AppView | None:
         """Return the application; None if it is gone, or if our own writes are not visible yet."""

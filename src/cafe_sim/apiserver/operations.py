@@ -10,7 +10,8 @@ from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
 from cafe_sim.apiserver.subresources import Subresources, scale_of, scaled, selector_text
 from cafe_sim.apiserver.values import Value, dig, with_meta
-from cafe_sim.apiserver.writing import Admission, Change, Tracker, Writer
+from cafe_sim.apiserver.webhooks import WebhookAdmission
+from cafe_sim.apiserver.writing import Change, Tracker, Writer
 from cafe_sim.contract import DeleteOptions, Json
 
 Applied = Callable[[Json, Json], Value]
@@ -22,11 +23,13 @@ _SCALE_PATHS = (".spec.replicas", ".status.replicas", ".spec.selector")
 class Operations:
     """All verbs on single objects."""
 
-    def __init__(self, store: Store, around: Surroundings, admission: Admission, tracker: Tracker) -> None:
+    def __init__(
+        self, store: Store, around: Surroundings, admission: WebhookAdmission, tracker: Tracker
+    ) -> None:
         self.store = store
         self.writer = Writer(store, around, admission, tracker)
         self._deleter = Deleter(store, around, admission)
-        self._subresources = Subresources(store, around, self._deleter)
+        self._subresources = Subresources(store, around, self._deleter, admission)
         self.scale_paths: dict[str, tuple[str, str, str]] = {}
         """By the key of a custom resource: the paths of its scale subresource."""
 

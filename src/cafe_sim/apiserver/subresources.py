@@ -14,6 +14,7 @@ from cafe_sim.apiserver.selectors import matches_selector
 from cafe_sim.apiserver.steps import Steps
 from cafe_sim.apiserver.store import Store
 from cafe_sim.apiserver.values import Value, dig, with_path
+from cafe_sim.apiserver.webhooks import WebhookAdmission
 from cafe_sim.contract import DeleteOptions, Json
 
 _EVICTED_AT_ONCE = ("Pending", "Succeeded", "Failed")
@@ -22,10 +23,13 @@ _EVICTED_AT_ONCE = ("Pending", "Succeeded", "Failed")
 class Subresources:
     """What can be posted to a subresource."""
 
-    def __init__(self, store: Store, around: Surroundings, deleter: Deleter) -> None:
+    def __init__(
+        self, store: Store, around: Surroundings, deleter: Deleter, admission: WebhookAdmission
+    ) -> None:
         self._store = store
         self._around = around
         self._deleter = deleter
+        self._admission = admission
 
     def create(self, target: Target, context: Context, body: Value) -> Steps[Json]:
         """Post *body* to the target's subresource.
@@ -35,6 +39,11 @@ class Subresources:
         """
         if target.subresource == "binding":
             _check_binding(body)
+        if target.subresource == "eviction":
+            # Asked before the pod is looked up (registry/core/pod/storage EvictionREST.Create).
+            options: Json = body.get("deleteOptions") or {}
+            context.is_dry_run = context.is_dry_run or "All" in (options.get("dryRun") or [])
+            yield from self._admission.judge_posted(target, context, body)
         old = self._store.table(target.resource.key).get(target.namespace, target.name)
         if old is None:
             raise errors.not_found(target.resource.plural, target.resource.group, target.name)
@@ -86,7 +95,6 @@ class Subresources:
 
     def _evict(self, target: Target, context: Context, pod: Json, body: Json) -> Steps[Json]:
         asked: Json = body.get("deleteOptions") or {}
-        context.is_dry_run = context.is_dry_run or "All" in (asked.get("dryRun") or [])
         grace = asked.get("gracePeriodSeconds")
         wanted = asked.get("preconditions") or {}
         options = DeleteOptions(

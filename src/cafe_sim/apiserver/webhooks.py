@@ -79,6 +79,16 @@ class WebhookAdmission:
             if self._concerns(hook, target, new, old):
                 yield from self._ask(hook, target, context, (new, old))
 
+    def judge_posted(self, target: Target, context: Context, posted: Json) -> Steps[None]:
+        """Ask the validating webhooks about what is posted to a subresource; it is stored nowhere.
+
+        Raises:
+            StatusError: It is refused.
+        """
+        for hook in self._hooks(VALIDATING, target, context):
+            if self._concerns(hook, target, posted, None):
+                yield from self._ask(hook, target, context, (posted, None))
+
     def _hooks(self, key: str, target: Target, context: Context) -> Iterator[Json]:
         if target.resource.group == "admissionregistration.k8s.io":
             return  # Else a broken webhook could never be taken away.
@@ -151,6 +161,8 @@ class WebhookAdmission:
         new, old = objects
         resource = target.resource
         kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+        if target.subresource == "eviction":
+            kind = {"group": "policy", "version": "v1", "kind": "Eviction"}
         place = {"group": resource.group, "version": resource.version, "resource": resource.plural}
         request: Json = {
             "uid": self._around.entropy.uid(),

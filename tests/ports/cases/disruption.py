@@ -161,6 +161,32 @@ async def a_webhook_warns(world: World) -> None:
 
 
 @case
+async def an_eviction_is_put_to_webhooks_before_anything_else(world: World) -> None:
+    seen: list[Json] = []
+
+    def answer(request: Json) -> Json:
+        seen.append(request)
+        status = {"code": 429, "reason": "TooManyRequests", "message": "not now"}
+        is_meant = request["resource"]["resource"] == "pods" and not request["dryRun"]
+        return {"allowed": not is_meant, "status": status}
+
+    body = _hook(world, "ValidatingWebhookConfiguration", world.hook(answer), sideEffects="NoneOnDryRun")
+    body["webhooks"][0]["rules"][0]["resources"] += ["pods/eviction"]
+    await world.made("pods", pod("a"))
+    await _hooked(world, body, lambda _: bool(seen))
+    denied = await _evict(world)
+    assert (denied.status, denied.reason) == (429, "TooManyRequests")
+    assert denied.message == 'admission webhook "hook.cafe.test" denied the request: not now'
+    asked = seen[-1]
+    assert (asked["operation"], asked["name"], asked["subResource"]) == ("CREATE", "a", "eviction")
+    assert (asked["kind"]["kind"], asked["resource"]["resource"]) == ("Eviction", "pods")
+    assert asked["object"]["metadata"]["name"] == "a"
+    rehearsed = await _evict(world, deleteOptions={"dryRun": ["All"]})
+    assert rehearsed.status == 201
+    assert (await world.get(world.path("pods", "a"))).status == 200
+
+
+@case
 async def a_webhook_changes_what_is_stored(world: World) -> None:
     steps = [{"op": "add", "path": "/metadata/labels", "value": {"stamped": "yes"}}]
     patch = base64.b64encode(json.dumps(steps).encode()).decode()

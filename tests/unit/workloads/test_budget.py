@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cafe.kernel import Refusal
-from cafe.workloads.domain.budget import Budget, aims_at, budget_now, count_of
+from cafe.workloads.domain.budget import Budget, Elsewhere, Use, aims_at, budget_now, budget_within, count_of
 from cafe.workloads.domain.dwell import Dwell
-from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.facts import HOPE, PodFact
 from tests.unit.workloads.facts import DWELL, LONG_AGO, NEW, NOW, OLD, changing, pod, sick, withheld
 
 
@@ -96,6 +96,66 @@ def test_taking_the_whole_allowance_leaves_what_must_be_available(
     found = budget_now(wanted, max_unavailable, pods, NEW, DWELL)
     assert found.healthy == 0 or old + new - found.healthy >= wanted - max_unavailable
     assert found.target == 0 or sick_new + found.target <= max_unavailable + len(pods) - wanted
+
+
+def test_pods_that_somebody_is_taking_are_missing_before_it_shows() -> None:
+    pods = [*fleet(old=4), pod("going", is_deleting=True)]
+    taken = [pods[0].uid, pods[-1].uid]
+    assert Use.of(5, pods, NEW, DWELL) == Use(1, 1)
+    assert Use.of(5, pods, NEW, DWELL, taken) == Use(2, 2)
+
+
+def test_a_set_may_take_what_is_left_by_the_others_and_never_more_than_its_own_share() -> None:
+    use = Use(missing=1, pending=0)
+    assert budget_within(use, 2) == Budget(1, 2)
+    assert budget_within(use, 2, Elsewhere(20, missing=0, pending=0).left(5)) == Budget(1, 2)
+    assert budget_within(use, 2, Elsewhere(20, missing=4, pending=4).left(5)) == Budget(0, 1)
+    assert budget_within(use, 2, Elsewhere(20, missing=9, pending=9).left(5)) == Budget(0, 0)
+
+
+def test_pods_that_one_set_has_too_many_make_up_for_no_other_sets_want() -> None:
+    assert Elsewhere.of(9, [Use(-5, -5), Use(2, 1), Use(0, 1)]) == Elsewhere(9, missing=2, pending=2)
+
+
+def test_a_release_goes_on_pod_by_pod_if_only_old_pods_that_wont_serve_hold_it_up() -> None:
+    assert Elsewhere(9, missing=2, pending=0, hopeless=2).left_to_release(1) == Budget(1, 1)
+    assert Elsewhere(9, missing=2, pending=0, hopeless=1).left_to_release(1) == Budget(0, 1)
+    assert Elsewhere(9, missing=2, pending=1, hopeless=2).left_to_release(1) == Budget(0, 0)
+    assert Elsewhere(9, missing=2, pending=0, hopeless=2).left(1) == Budget(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "is_lost"),
+    [
+        pytest.param(pod(ready_since=None, unready_since=NOW), False, id="it may be back in a moment"),
+        pytest.param(pod(ready_since=None, unready_since=NOW - HOPE), True, id="it was given long enough"),
+        pytest.param(pod(ready_since=None, starved_since=NOW), True, id="no node has room"),
+        pytest.param(sick("s"), True, id="a container fails"),
+        pytest.param(pod(unready_since=NOW - HOPE), False, id="it serves"),
+    ],
+)
+def test_a_pod_is_given_up_when_it_won_t_serve_soon(one: PodFact, *, is_lost: bool) -> None:
+    assert Use.of(1, [one], NEW, DWELL).hopeless == is_lost
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), min_size=1, max_size=5),
+    st.integers(1, 6),
+    st.data(),
+)
+def test_sets_that_ask_in_any_order_take_together_no_more_than_the_budget(
+    sets: list[tuple[int, int]], most: int, data: st.DataObject
+) -> None:
+    # Each set: how many pods it wants, and how many of them serve nobody already.
+    missing = [min(wanted, sick) for wanted, sick in sets]
+    already = sum(missing)
+    for _ in range(3 * len(sets)):
+        one = data.draw(st.integers(0, len(sets) - 1))
+        wanted = sets[one][0]
+        others = [Use(away, away) for n, away in enumerate(missing) if n != one]
+        left = budget_within(Use(missing[one], 0), most, Elsewhere.of(99, others).left(most))
+        missing[one] += min(left.healthy, wanted - missing[one])
+        assert sum(missing) <= max(most, already)
 
 
 def test_a_ready_pod_counts_once_it_has_dwelt() -> None:

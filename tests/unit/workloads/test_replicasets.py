@@ -2,16 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.api.cafedeployment import CafeDeployment
+from cafe.api.cafedeployment import CafeDeployment, PodSetType
+from cafe.workloads.domain.budget import Budget
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import DOOMED, PodFact
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFact
+from cafe.workloads.domain.podsets.kinds import follow_all
 from cafe.workloads.domain.podsets.natives import (
     ChangeNative,
     Limits,
@@ -23,6 +26,7 @@ from cafe.workloads.domain.podsets.replicasets import Count, count, decide_repli
 from tests.unit.workloads.releaseworld import application
 
 NEW, OLD, OLDER = "new", "old", "older"
+PLENTY = Budget(99, 99)
 
 
 def decide(
@@ -30,7 +34,7 @@ def decide(
 ) -> list[int]:
     """Decide for sets given as (asked, available); return the numbers in their order."""
     counts = [Count(str(n), *one) for n, one in enumerate((new, *olds))]
-    wanted = decide_replicas(UnitGoal(*goal), counts[0], counts[1:], Limits(*limits))
+    wanted = decide_replicas(UnitGoal(*goal), counts[0], counts[1:], Limits(limits[0], *limits))
     return [wanted[one.name] for one in counts]
 
 
@@ -72,6 +76,21 @@ def test_the_next_numbers(
     assert decide(goal, new, *olds, limits=limits) == wanted
 
 
+@pytest.mark.parametrize(
+    ("limits", "wanted"),
+    [
+        pytest.param(Limits(2, 2), [0, 4], id="the sick one and one that serves"),
+        pytest.param(Limits(2, 1), [0, 5], id="others miss one: only the sick one, which costs nothing"),
+        pytest.param(Limits(1, 1), [0, 5], id="as many as may be new and sick"),
+        pytest.param(Limits(0, 0), [0, 6], id="others have taken it all"),
+    ],
+)
+def test_what_other_units_miss_is_not_taken_again(limits: Limits, wanted: list[int]) -> None:
+    counts = [Count("new", 0, 0), Count("old", 6, 5)]
+    found = decide_replicas(UnitGoal(6, 6), counts[0], counts[1:], limits)
+    assert list(found.values()) == wanted
+
+
 @st.composite
 def units(draw: st.DrawFn) -> tuple[UnitGoal, Limits, list[int]]:
     replicas = draw(st.integers(0, 12))
@@ -80,7 +99,7 @@ def units(draw: st.DrawFn) -> tuple[UnitGoal, Limits, list[int]]:
     surge = draw(st.integers(0 if unavailable else 1, 4))
     asked = [draw(st.integers(0, replicas))]
     asked.append(replicas - asked[0])
-    return UnitGoal(replicas, partition), Limits(unavailable, surge), [0, *asked]
+    return UnitGoal(replicas, partition), Limits(unavailable, unavailable, surge), [0, *asked]
 
 
 @given(units(), st.data())
@@ -143,27 +162,27 @@ def unit_of(app: CafeDeployment, pods: list[PodFact], goal: UnitGoal) -> UnitFac
 def test_pods_are_known_to_go_before_their_set_shrinks() -> None:
     app, goal = application(2, units="a"), UnitGoal(2, 2)
     pods = [a_pod("a"), a_pod("b"), a_pod("c")]
-    (first,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    (first,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"), PLENTY)
     assert isinstance(first, PricePod)
     assert first.cost == DOOMED
     priced = [a_pod(p.name, DOOMED if p.name == first.pod.name else 0) for p in pods]
-    (second,) = follow(app, unit_of(app, priced, goal), goal, Release("r1"))
+    (second,) = follow(app, unit_of(app, priced, goal), goal, Release("r1"), PLENTY)
     assert second == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})
     left = [p for p in priced if p.deletion_cost != DOOMED]
-    assert follow(app, unit_of(app, left, goal), goal, Release("r1")) == []
+    assert follow(app, unit_of(app, left, goal), goal, Release("r1"), PLENTY) == []
 
 
 def test_a_price_is_taken_back_when_nobody_is_to_go_any_more() -> None:
     app, goal = application(3, units="a"), UnitGoal(3, 3)
     pods = [a_pod("a", DOOMED), a_pod("b"), a_pod("c")]
-    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"), PLENTY)
     assert action == PricePod(pods[0], None)
 
 
 def test_what_is_not_ready_goes_first_by_itself() -> None:
     app, goal = application(2, units="a"), UnitGoal(2, 2)
     pods = [a_pod("a"), a_pod("b"), a_pod("c", is_ready=False)]
-    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"))
+    (action,) = follow(app, unit_of(app, pods, goal), goal, Release("r1"), PLENTY)
     assert action == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})
 
 
@@ -184,3 +203,37 @@ def test_pods_that_a_set_has_too_many_are_taken_for_gone_and_for_ones_that_serve
     pods = [a_pod(str(n), is_ready=mark == "+") for n, mark in enumerate(ready)]
     one = ReplicaSetFact("shop-a-r1", "r1", asked, Crowd.of(pods, Dwell(NOW, timedelta())))
     assert count(one, one.pods.dwell) == Count("shop-a-r1", asked, available)
+
+
+def two_units(app: CafeDeployment, *, sick: int = 0, promised: int = 0) -> list[UnitFact]:
+    """Return units of four old pods, each of which may go, and an empty ReplicaSet of the newest revision."""
+    facts: list[UnitFact] = []
+    for unit in "ab":
+        pods = [a_pod(f"{unit}{n}", DOOMED, is_ready=unit == "a" or n >= sick) for n in range(4)]
+        rendered = digest_of_template(template_of(app, unit, "r2"))
+        dwell = Dwell(NOW, timedelta())
+        held = (
+            ReplicaSetFact(f"shop-{unit}-r2", "r2", 0, Crowd(dwell), rendered),
+            ReplicaSetFact(f"shop-{unit}-r1", "r1", 4, Crowd.of(pods, dwell)),
+        )
+        facts.append(UnitFact(unit, "r2", UnitGoal(4, 4), held, promised=promised if unit == "b" else 0))
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("sick", "promised", "shrunk"),
+    [
+        pytest.param(0, 0, {"shop-a-r1": 2}, id="the first takes what both may have"),
+        pytest.param(1, 0, {"shop-a-r1": 3, "shop-b-r1": 3}, id="what the other misses is left alone"),
+        pytest.param(2, 0, {"shop-b-r1": 2}, id="it has used everything up, and mends itself first"),
+        pytest.param(0, 1, {"shop-a-r1": 3}, id="a pod that an eviction was promised is missing"),
+    ],
+)
+def test_units_share_one_budget(sick: int, promised: int, shrunk: dict[str, int]) -> None:
+    app = application(8, units="ab", max_unavailable=2)
+    app = msgspec.structs.replace(
+        app, spec=msgspec.structs.replace(app.spec, pod_set_type=PodSetType.REPLICA_SET)
+    )
+    wanted = dict.fromkeys("ab", UnitGoal(4, 4))
+    actions = follow_all(app, two_units(app, sick=sick, promised=promised), wanted, Release("r2"))
+    assert {a.name: a.spec["replicas"] for a in actions if isinstance(a, ChangeNative)} == shrunk

@@ -1,5 +1,6 @@
 """One pass over a set: what it writes, in which order, and when it comes back."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -9,11 +10,12 @@ import msgspec
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec, InPlaceSetStatus, InPlaceSetStrategy
 from cafe.api.shapes import LabelSelector, Metadata, PodTemplate
 from cafe.kernel import Conflict, ObjectKey
+from cafe.workloads.domain.budget import Elsewhere, Use
 from cafe.workloads.domain.facts import ContainerFact, PodFact, RevisionFact, UpdateState
 from cafe.workloads.domain.revisions import hash_of
 from cafe.workloads.domain.updating import LowerGate, RaiseGate, Step, WriteChange
 from cafe.workloads.ports import SetView
-from cafe.workloads.reconcilers.inplacesets import RECHECK, REST, STEPS, InPlaceSetReconciler
+from cafe.workloads.reconcilers.inplacesets import RECHECK, REST, RETRY, STEPS, InPlaceSetReconciler
 from tests.unit.workloads.facts import LONG_AGO, template
 from tests.worlds.clock import LoopClock, in_virtual_time
 
@@ -41,6 +43,9 @@ class Shelf:
     grace: int = 0
     moved: frozenset[str] = frozenset()
     holds: timedelta | None = None
+    given: frozenset[str] = frozenset()
+    others: Elsewhere | None = None
+    taken: list[tuple[Use, frozenset[str], bool]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     statuses: list[InPlaceSetStatus] = field(default_factory=list)
 
@@ -61,7 +66,17 @@ class Shelf:
         )
         return SetView(owner, self.pods, [OLD, NEW])
 
+    def promised(self, _: InPlaceSet) -> Collection[str]:
+        return self.given
+
+    def elsewhere(self, _: InPlaceSet) -> Elsewhere | None:
+        return self.others
+
+    def take(self, _: InPlaceSet, use: Use, pods: Collection[str], *, is_held_back: bool) -> None:
+        self.taken.append((use, frozenset(pods), is_held_back))
+
     async def take_step(self, _: SetView, step: Step) -> PodFact:
+        assert self.taken, "what is taken is on record before anything is written"
         if step.pod.name in self.moved:
             raise Conflict(step.pod.name)
         self.steps.append(step)
@@ -132,3 +147,31 @@ async def test_a_pass_stays_short_and_first_gives_back_what_serves_again() -> No
     assert isinstance(store.steps[0], RaiseGate)
     assert {type(step) for step in store.steps[1:]} == {LowerGate}
     assert outcome.recheck == REST
+
+
+@in_virtual_time
+async def test_a_set_takes_only_what_its_siblings_leave_of_the_budget_they_share() -> None:
+    # Two of its own four may be away, but of the eight of the application one is away already.
+    store = shelf(grace=30, others=Elsewhere(8, missing=1, pending=1))
+    outcome = await reconciler(store).reconcile(KEY)
+    assert [step.pod.name for step in store.steps] == ["web-0"]
+    assert store.taken == [(Use(0, 0), frozenset({"uid-0"}), True)]
+    assert outcome.recheck == RECHECK
+
+
+@in_virtual_time
+async def test_a_set_that_may_take_nothing_says_who_has_taken_it_and_comes_back() -> None:
+    store = shelf(grace=30, others=Elsewhere(8, missing=2, pending=1))
+    outcome = await reconciler(store).reconcile(KEY)
+    assert not store.steps
+    assert store.taken == [(Use(0, 0), frozenset(), True)]
+    assert "2 of its other units" in store.statuses[-1].conditions[0].message
+    assert outcome.recheck == RETRY
+
+
+@in_virtual_time
+async def test_a_pod_that_was_promised_to_an_eviction_is_missing_already() -> None:
+    store = shelf(grace=30, given=frozenset({"uid-3"}))
+    await reconciler(store).reconcile(KEY)
+    assert [step.pod.name for step in store.steps] == ["web-0"]
+    assert store.taken == [(Use(1, 1), frozenset({"uid-0"}), False)]

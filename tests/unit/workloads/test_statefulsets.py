@@ -8,16 +8,21 @@ from hypothesis import strategies as st
 
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.podsets.natives import Limits
 from cafe.workloads.domain.podsets.statefulsets import Place, decide_partition, ordinal_of
 
 
 def places(text: str, partition: int) -> list[Place]:
-    """Read ordinals from 0 up: `n` new, `N` new and sick, `o` old, `O` old and sick, `-` away."""
+    """Read ordinals from 0 up.
+
+    `n` is new, `N` new and sick, `o` old, `O` old and sick for long, `x` the same but a moment ago, `-` away.
+    """
     found: list[Place] = []
     for ordinal, mark in enumerate(text):
         pod = None if mark == "-" else PodFact(f"web-{ordinal}", mark, "1", mark.lower())
         is_new = mark in "nN" or ordinal >= partition
-        found.append(Place(ordinal, pod, is_new, mark == "n" or (mark == "o" and ordinal < partition)))
+        serves = mark == "n" or (mark == "o" and ordinal < partition)
+        found.append(Place(ordinal, pod, is_new, serves, is_hopeless=mark == "O" and not is_new))
     return found[::-1]
 
 
@@ -32,6 +37,8 @@ def places(text: str, partition: int) -> list[Place]:
         pytest.param("oooon", 4, 3, 2, 2, id="as many as may be missing"),
         pytest.param("oonnn", 2, 3, 1, 2, id="the group is full"),
         pytest.param("Ooooo", 5, 5, 1, 4, id="a sick low ordinal holds nobody up"),
+        pytest.param("xoooo", 5, 5, 1, 5, id="one that may be back in a moment is waited for"),
+        pytest.param("OoxoO", 5, 5, 3, 4, id="and so are those behind"),
         pytest.param("OoooN", 4, 5, 2, 4, id="but then only one at a time"),
         pytest.param("oooOO", 5, 1, 1, 4, id="a sick pod costs nothing, but counts"),
         pytest.param("ooOON", 4, 5, 1, 4, id="sick old pods wait behind a sick new one"),
@@ -41,7 +48,10 @@ def places(text: str, partition: int) -> list[Place]:
     ],
 )
 def test_the_next_partition(text: str, partition: int, goal: int, most: int, wanted: int) -> None:
-    assert decide_partition(UnitGoal(len(text), goal), places(text, partition), partition, most) == wanted
+    assert (
+        decide_partition(UnitGoal(len(text), goal), places(text, partition), partition, Limits(most, most))
+        == wanted
+    )
 
 
 @given(st.text("oO", min_size=1, max_size=9), st.integers(1, 4), st.data())
@@ -50,7 +60,7 @@ def test_any_update_reaches_its_goal_from_the_top(before: str, most: int, data: 
     marks, partition = list(before), len(before)
     for _ in range(100):
         found = places("".join(marks), partition)
-        following = decide_partition(goal, found, partition, most)
+        following = decide_partition(goal, found, partition, Limits(most, most))
         assert following <= partition
         assert len(marks) - following <= goal.partition, "a pod beyond the group was touched"
         serving = _serving(marks, partition)

@@ -220,7 +220,7 @@ MESSAGES = {
     "preview.impossible": "  Refused: can't be made in place, and the policy is InPlaceOnly: {paths}",
     "preview.confirm": "  After each group it waits for a confirmation.",
     "preview.advance": "  Group follows group without a confirmation.",
-    "preview.budget": "  At most {budget} of a unit's pods are away at once.",
+    "preview.budget": "  At most {budget} of all pods, and of any unit's pods, are away at once.",
     "preview.paused": "  It is paused: nothing starts before it is resumed.",
     "release.unchanged": "{name} is that already; nothing was written.",
     "release.ask": "Release {name}?",
@@ -280,8 +280,8 @@ MESSAGES = {
     "export.loses.scaled": "left out, because an autoscaler decides it",
     "export.loses.rounds_down": "{share} stays a percentage, because an autoscaler changes the number of "
     "pods; a Deployment rounds it down",
-    "export.loses.budget_over_units": "the budget was for each unit by itself; now {away} pods may be away "
-    "in all, wherever they are",
+    "export.loses.budget_over_units": "the budget held for each unit by itself, too; now the {away} pods "
+    "that may be away may all be of one",
     "export.loses.deadline": "a Deployment's deadline must be longer than minReadySeconds; it is {seconds}",
     "export.loses.paused": "it stays paused; a Deployment that is new makes no pod at all before "
     "kubectl rollout resume",

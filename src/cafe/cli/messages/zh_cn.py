@@ -209,7 +209,7 @@ MESSAGES = {
     "preview.impossible": "  拒绝：无法原地完成，而策略是 InPlaceOnly：{paths}",
     "preview.confirm": "  每组之后等待确认。",
     "preview.advance": "  各组依次进行，无需确认。",
-    "preview.budget": "  一个单元同时最多缺 {budget} 的 Pod。",
+    "preview.budget": "  全部 Pod 以及任一单元的 Pod 同时最多缺 {budget}。",
     "preview.paused": "  已暂停：恢复之前不会开始。",
     "release.unchanged": "{name} 已经如此；没有写入任何内容。",
     "release.ask": "发布 {name}？",
@@ -268,7 +268,8 @@ MESSAGES = {
     "export.loses.unknown_field": "此版本的 cafe 不认识该字段，已略去",
     "export.loses.scaled": "已略去，因为由自动扩缩器决定",
     "export.loses.rounds_down": "{share} 保留为百分比，因为自动扩缩器会改变 Pod 个数；Deployment 向下取整",
-    "export.loses.budget_over_units": "预算原本按单元各自计算；现在总共允许 {away} 个 Pod 不可用，不论在哪里",
+    "export.loses.budget_over_units": "预算原本也对每个单元各自生效；"
+    "现在允许不可用的 {away} 个 Pod 可能全在一个单元",
     "export.loses.deadline": "Deployment 的期限必须大于 minReadySeconds；写为 {seconds}",
     "export.loses.paused": "保持暂停；新建的 Deployment 在执行 kubectl rollout resume 之前不会创建任何 Pod",
     "export.loses.paused_set": "以高于所有 Pod 的 partition 保持暂停；"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -40,6 +41,10 @@ class KubeApps:
         self._revisions = Revisions(client, watched, CAFE_DEPLOYMENTS.kind)
         self._natives = KubeNatives(client, watched, clock, teller)
 
+    def busy(self, key: ObjectKey) -> AbstractContextManager[None]:
+        """While a pass is under way, let no eviction take what the pass may be taking."""
+        return self._watched.door.busy(key)
+
     async def view(self, key: ObjectKey) -> AppView | None:
         """Return the application; None if it is gone, or while our own writes are not visible."""
         app = self._watched.apps.get(key)
@@ -48,7 +53,7 @@ class KubeApps:
         return AppView(
             app=app,
             revisions=self._revisions.of(app.metadata),
-            sets=self._units(app),
+            sets=self.units(app),
             known_units=self._watched.census.units(app.spec.topology.unit_type),
             now=self._clock.now(),
             adopted=self._adopted(app),
@@ -59,7 +64,8 @@ class KubeApps:
         labels = [p.metadata.labels for p in self._watched.pods.by_index(ORPHANS, app.metadata.namespace)]
         return Counter(m.get(UNIT_LABEL, "") for m in labels if m.get(APP_LABEL) == app.metadata.name)
 
-    def _units(self, app: CafeDeployment) -> list[UnitFact]:
+    def units(self, app: CafeDeployment) -> list[UnitFact]:
+        """Return one fact for each unit that has a set."""
         if app.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
             return self._natives.units(app)
         sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)

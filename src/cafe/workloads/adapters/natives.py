@@ -1,6 +1,7 @@
 """Kubernetes' own ReplicaSets and StatefulSets as the sets of units."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -84,6 +85,7 @@ class KubeNatives:
             revision = newest.metadata.labels.get(REVISION_LABEL, "")
             held = tuple(self._replica_set(app, s) for s in sets)
             fact = UnitFact(unit, revision, goal, held, is_observed=True, name=newest.metadata.name)
+            fact = self._owned(fact, [s.metadata.uid for s in sets])
             facts.append(replace(fact, report=replicasets.unit_report(app, revision, goal, held)))
         return facts
 
@@ -113,7 +115,12 @@ class KubeNatives:
         )
         report = statefulsets.unit_report(app, revision, goal, held)
         unit = meta.labels.get(UNIT_LABEL, "")
-        return UnitFact(unit, revision, goal, held, report, is_observed=True, name=meta.name)
+        fact = UnitFact(unit, revision, goal, held, report, is_observed=True, name=meta.name)
+        return self._owned(fact, [meta.uid])
+
+    def _owned(self, fact: UnitFact, owners: Sequence[str]) -> UnitFact:
+        promised = sum(len(self._watched.door.promised(uid)) for uid in owners)
+        return replace(fact, promised=promised, owners=frozenset(owners))
 
     def _pods(self, app: CafeDeployment, meta: ObjectMeta) -> Crowd:
         dwell = Dwell(self._clock.now(), timedelta(seconds=app.spec.strategy.min_ready_seconds))

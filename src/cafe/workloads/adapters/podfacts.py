@@ -52,6 +52,7 @@ def convert(pod: Pod) -> PodFact:
         resizing=_resizing(conditions) if is_sized else None,
         is_skipped=bool(meta.annotations.get(SKIP_ANNOTATION)),
         starved_since=_starved_since(conditions.get("PodScheduled")),
+        unready_since=_unready_since(conditions.get("Ready"), meta.creation_timestamp),
         containers={
             c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)
             for c in pod.spec.containers
@@ -123,6 +124,12 @@ def _since(condition: Condition | None) -> datetime | None:
     if condition is None or condition.status != "True":
         return None
     return _time(condition.last_transition_time)
+
+
+def _unready_since(condition: Condition | None, created: str | None) -> datetime | None:
+    if condition is None:
+        return _time(created)
+    return None if condition.status == "True" else _time(condition.last_transition_time or created)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,6 +1,6 @@
 """InPlaceSets on Kubernetes."""
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,8 @@ from cafe.workloads.adapters.pace import Pace
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
-from cafe.workloads.adapters.watched import ORPHANS, Watched, set_scope
+from cafe.workloads.adapters.watched import ORPHANS, OWNER_APP, Watched, controller_of, set_scope
+from cafe.workloads.domain.budget import Elsewhere, Use
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
@@ -44,6 +45,7 @@ class KubeSets:
         self._watched = watched
         self._clock = clock
         self._teller = teller
+        self._door = watched.door
         self._members = Members(watched.pods)
         self._revisions = Revisions(client, watched, IN_PLACE_SETS.kind)
         self._pace = Pace(clock)
@@ -53,6 +55,7 @@ class KubeSets:
         if old is not None and new is None:
             self._members.forget(old.metadata.uid)
             self._pace.forget(old.metadata.uid)
+            self._door.forget(_app_of(old), old.metadata.uid)
 
     async def view(self, key: ObjectKey) -> SetView | None:
         """Return the set; None if it is gone, or while our own writes are not visible."""
@@ -75,6 +78,33 @@ class KubeSets:
             misfits=misfits,
             is_taken=lambda name: self._watched.pods.get(ObjectKey(key.namespace, name)) is not None,
         )
+
+    def promised(self, owner: InPlaceSet) -> Collection[str]:
+        """Return the UIDs of the set's pods that somebody else may be taking, though they still serve."""
+        return self._door.promised(owner.metadata.uid)
+
+    def elsewhere(self, owner: InPlaceSet) -> Elsewhere | None:
+        """Return what the other sets of its application take now; None if it belongs to none."""
+        above = controller_of(owner.metadata)
+        app = self._watched.apps.get(ObjectKey(owner.metadata.namespace, above.name)) if above else None
+        if above is None or app is None or app.metadata.uid != above.uid:
+            return None
+        others = [s for s in self._watched.sets.by_index(OWNER_APP, above.uid) if _counts_beside(s, owner)]
+        return Elsewhere.of(app.spec.replicas, map(self.use_of, others))
+
+    def use_of(self, owner: InPlaceSet) -> Use:
+        """Return what a set takes of a budget, those included of which its pods don't tell yet."""
+        dwell = Dwell(self._clock.now(), timedelta(seconds=owner.spec.min_ready_seconds))
+        pods, _ = self._members.of(owner.metadata, owner.spec.selector, dwell)
+        away = self._door.away(owner.metadata.uid)
+        return Use.of(owner.spec.replicas, pods, owner.status.update_revision, dwell, away)
+
+    def take(self, owner: InPlaceSet, use: Use, pods: Collection[str], *, is_held_back: bool) -> None:
+        """Put on record, before anything is written, what a pass takes out of service."""
+        uid, app = owner.metadata.uid, _app_of(owner)
+        self._door.take(app, uid, use, pods)
+        if is_held_back:
+            self._door.wait(app, _key(owner.metadata))
 
     async def adopt(self, view: SetView, pod: PodFact) -> None:
         """Make a stray pod the set's own, after a live look at the set."""
@@ -215,6 +245,16 @@ class KubeSets:
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event."""
         self._teller.tell(IN_PLACE_SETS.kind, owner.metadata, note)
+
+
+def _app_of(owner: InPlaceSet) -> str:
+    """Return the UID of the application that a set belongs to; empty if there is none."""
+    above = controller_of(owner.metadata)
+    return above.uid if above is not None else ""
+
+
+def _counts_beside(other: InPlaceSet, owner: InPlaceSet) -> bool:
+    return other.metadata.uid != owner.metadata.uid and other.metadata.deletion_timestamp is None
 
 
 def _guard(pod: PodFact) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cafe.api.names import APP_LABEL
 from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.api.shapes import OwnerReference as ApiOwner
-from cafe.kernel import ObjectKey
+from cafe.kernel import Clock, ObjectKey
 from cafe.kube.cache import Cache, Handler
 from cafe.kube.caches import Caches
 from cafe.kube.indexes import by_controller
@@ -28,6 +28,7 @@ from cafe.kube.objects import (
     ReplicaSet,
     StatefulSet,
 )
+from cafe.workloads.adapters.door import Door
 
 CONTROLLER = "controller"
 ORPHANS = "orphans"
@@ -92,8 +93,9 @@ class UnitCensus:
 class Watched:
     """The caches, with the indexes that workloads need."""
 
-    def __init__(self, caches: Caches) -> None:
+    def __init__(self, caches: Caches, clock: Clock) -> None:
         self.pods: Cache[Pod] = caches.cache(PODS)
+        self.door = Door(clock, self.pods)
         self.nodes: Cache[Node] = caches.cache(NODES)
         self.revisions: Cache[ControllerRevision] = caches.cache(CONTROLLER_REVISIONS)
         self.sets: Cache[InPlaceSet] = caches.cache(IN_PLACE_SETS)
@@ -131,6 +133,7 @@ class Watched:
                         wake(ObjectKey(found.metadata.namespace, found.metadata.name))
 
         self.pods.on_change(pod_changed)
+        self.door.on_room(wake)
         self.sets.on_change(_own_key(wake))
         self._wake_settled(IN_PLACE_SETS.kind, wake)
 

@@ -115,7 +115,7 @@ class Crowd(Collection[PodFact]):
             dwell: The new moment of judging.
         """
         if not changes and not dwell.min_ready and self.is_valid(dwell):
-            return self
+            return Crowd(dwell, self.restless, self.calm) if self.restless else self
         if not self.is_valid(dwell):
             everyone = {**{pod.name: pod for pod in self}, **changes}
             return Crowd.of([pod for pod in everyone.values() if pod is not None], dwell)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.facts import HOPE, PodFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +29,8 @@ class Dwell:
         ages = [self.now - p.ready_since for p in pods if p.is_ready and p.ready_since]
         waits = [self.min_ready - age for age in ages if age < self.min_ready]
         return min(waits, default=None)
+
+    def next_loss(self, pods: Iterable[PodFact]) -> timedelta | None:
+        """Return how long until the first of those that don't serve is given up; None if none will be."""
+        waits = [HOPE - (self.now - p.unready_since) for p in pods if p.unready_since is not None]
+        return min((wait for wait in waits if wait > timedelta(0)), default=None)

@@ -92,6 +92,10 @@ class Doubt:
     since: datetime
 
 
+HOPE = timedelta(minutes=5)
+"""How long a pod may be getting ready: a large image is pulled, a slow application starts."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodFact:
     """One pod of a set.
@@ -109,6 +113,7 @@ class PodFact:
         resizing: What its node says of a resize that is not complete; None if it says nothing.
         is_skipped: Whether a person said that a release need not wait for it.
         starved_since: Since when no node has had room for it; None if that isn't what it waits for.
+        unready_since: When it last ceased to be Ready, or was made; None if it is Ready, or nobody knows.
     """
 
     name: str
@@ -131,6 +136,7 @@ class PodFact:
     resizing: Resizing | None = None
     is_skipped: bool = False
     starved_since: datetime | None = None
+    unready_since: datetime | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 
     @property
@@ -160,6 +166,12 @@ class PodFact:
             and self.ready_since is not None
             and (not min_ready or now - self.ready_since >= min_ready)
         )
+
+    def is_hopeless(self, now: datetime) -> bool:
+        """Whether it won't serve soon: a container fails, no node has room, or it has not for long."""
+        if self.starved_since is not None or any(c.problem for c in self.containers.values()):
+            return True
+        return self.unready_since is not None and now - self.unready_since >= HOPE
 
     def problem(self) -> str:
         """Say in one phrase why it isn't available, as far as it is known; empty if it isn't."""

@@ -40,7 +40,7 @@ from cafe.workloads.domain.groups import (
     tolerated,
 )
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
-from cafe.workloads.domain.podsets.kinds import KINDS, SetAction
+from cafe.workloads.domain.podsets.kinds import KINDS, SetAction, follow_all
 from cafe.workloads.domain.progress import EXCEEDED, time_left
 from cafe.workloads.domain.releasenotes import released_note, told, verdict_notes
 from cafe.workloads.domain.releasestatus import Course, release_status
@@ -364,12 +364,7 @@ def _advance(course: Course, is_paused: bool) -> tuple[Course, list[Note]]:  # n
 
 def _follow(view: ReleaseView, wanted: Mapping[str, UnitGoal]) -> list[SetAction]:
     """Return what brings each unit's set to its goal."""
-    kind = KINDS[view.app.spec.pod_set_type]
-    return [
-        action
-        for fact in view.units
-        for action in kind.follow(view.app, fact, wanted[fact.unit], view.release)
-    ]
+    return follow_all(view.app, view.units, wanted, view.release)
 
 
 def _retire(view: ReleaseView, course: Course) -> list[SetAction]:

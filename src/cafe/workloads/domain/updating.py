@@ -95,6 +95,8 @@ class MarkForDeletion:
 
 
 Step = LowerGate | WriteChange | Resize | NoteDoubt | RaiseGate | MarkForDeletion
+Beginning = LowerGate | WriteChange | MarkForDeletion
+"""Steps by which a change may begin."""
 
 ROOM = timedelta(seconds=5)
 """What a kubelet takes between its report and the end of a container, beside the pod's farewell."""

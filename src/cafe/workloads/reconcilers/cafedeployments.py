@@ -41,6 +41,10 @@ class CafeDeploymentReconciler:
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the application one step closer to its spec."""
+        with self._apps.busy(key):
+            return await self._step(key)
+
+    async def _step(self, key: ObjectKey) -> Outcome:
         view = await self._apps.view(key)
         if view is None or view.app.metadata.deletion_timestamp is not None:
             return Outcome()

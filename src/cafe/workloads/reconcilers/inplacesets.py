@@ -13,7 +13,7 @@ import msgspec
 from cafe.api.inplaceset import InPlaceSet, PodUpgradePolicy
 from cafe.api.selectors import demand_match
 from cafe.kernel import Clock, Conflict, Note, ObjectKey, Outcome, Refusal
-from cafe.workloads.domain.budget import Budget, budget_now, count_of
+from cafe.workloads.domain.budget import Budget, Elsewhere, Use, aims_at, budget_within, count_of
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
@@ -23,6 +23,7 @@ from cafe.workloads.domain.setstatus import refused_status, set_status
 from cafe.workloads.domain.sizes import sized_paths
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
 from cafe.workloads.domain.updating import (
+    Beginning,
     LowerGate,
     MarkForDeletion,
     NoteDoubt,
@@ -47,6 +48,10 @@ ready meanwhile would wait for the whole pass to end."""
 REST = timedelta(milliseconds=100)
 """When the pods beyond `STEPS` follow, should none of this pass's writes bring the set back sooner: if all of
 them conflict, our view lags behind, and to try again at once would only burden the server."""
+
+
+RETRY = timedelta(seconds=5)
+"""For a set that waits for its siblings, in case it isn't woken: room may come from elsewhere."""
 
 
 class InPlaceSetReconciler:
@@ -122,11 +127,31 @@ class InPlaceSetReconciler:
 
     async def _act(self, view: SetView, goal: SetGoal, dwell: Dwell) -> Progress:
         """Scale or update, never both in one pass: each changes what the other was decided from."""
-        budget = budget_now(goal.replicas, goal.max_unavailable, view.pods, goal.update_revision, dwell)
-        scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
-        if scale:
-            return await self._scale(view, scale)
-        return await self._update(view, goal, budget, dwell)
+        rules = rules_of(view, goal)
+        away = self._sets.promised(view.owner)
+        use = Use.of(goal.replicas, view.pods, goal.update_revision, dwell, away)
+
+        def decide(shared: Budget | None = None) -> Scale | Progress:
+            budget = budget_within(use, goal.max_unavailable, shared)
+            scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
+            return scale or decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
+
+        decided = decide()
+        taken = taken_by(decided, goal.update_revision)
+        # Only who would take something looks at the others; until it is on record, nothing is awaited.
+        elsewhere = self._sets.elsewhere(view.owner) if taken else None
+        is_held_back = False
+        if elsewhere is not None:
+            most = view.owner.spec.strategy.max_unavailable
+            decided = decide(elsewhere.left_to_release(count_of(most, elsewhere.replicas)))
+            left = taken_by(decided, goal.update_revision)
+            is_held_back, taken = left != taken, left
+            if is_held_back and isinstance(decided, Progress):
+                decided = told_of(decided, elsewhere, most)
+        self._sets.take(view.owner, use, taken, is_held_back=is_held_back)
+        if isinstance(decided, Scale):
+            return await self._scale(view, decided)
+        return await self._update(view, goal, decided, rules, dwell)
 
     async def _scale(self, view: SetView, scale: Scale) -> Progress:
         for deletion in scale.delete:
@@ -157,10 +182,9 @@ class InPlaceSetReconciler:
                     raise outcome
             done += size
 
-    async def _update(self, view: SetView, goal: SetGoal, budget: Budget, dwell: Dwell) -> Progress:
-        rules = rules_of(view, goal)
-        progress = decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
-
+    async def _update(
+        self, view: SetView, goal: SetGoal, progress: Progress, rules: UpdateRules, dwell: Dwell
+    ) -> Progress:
         async def take(step: Step) -> None:
             pod = await self._take_step(view, step, rules)
             if isinstance(step, LowerGate | WriteChange):
@@ -209,6 +233,29 @@ def in_order(steps: Sequence[Step]) -> list[Step]:
     """Put first what gives capacity back, last what takes it."""
     ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, Resize: 1, MarkForDeletion: 2, LowerGate: 3}
     return sorted(steps, key=lambda step: ranks[type(step)])
+
+
+def taken_by(decided: Scale | Progress, update_revision: str) -> frozenset[str]:
+    """Return the UIDs of the pods that a decision takes out of service, or begins to change."""
+    if isinstance(decided, Scale):
+        return frozenset(deletion.pod.uid for deletion in decided.delete)
+    return frozenset(
+        step.pod.uid
+        for step in decided.steps
+        if isinstance(step, Beginning) and not aims_at(step.pod, update_revision)
+    )
+
+
+def told_of(progress: Progress, elsewhere: Elsewhere, most: int | str) -> Progress:
+    """Say that other units have taken what this one would take."""
+    if progress.reason != "BudgetSpent":
+        return progress
+    others = max(elsewhere.missing, elsewhere.pending)
+    message = (
+        f"No further pod of the application may become unavailable (maxUnavailable {most} of "
+        f"{elsewhere.replicas} pods): {others} of its other units are missing"
+    )
+    return replace(progress, message=message, recheck=RETRY)
 
 
 def goal_of(view: SetView, revision: RevisionFact, in_use: Mapping[str, int]) -> SetGoal:

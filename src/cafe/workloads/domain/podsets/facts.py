@@ -92,6 +92,8 @@ class UnitFact:
         held: The set itself; None if there is none.
         is_observed: Whether the report speaks of the newest goal.
         name: Of the set.
+        promised: Pods that serve, and that an eviction may be taking away.
+        owners: UIDs of the native sets.
     """
 
     unit: str
@@ -101,6 +103,8 @@ class UnitFact:
     report: UnitReport = field(default_factory=UnitReport)
     is_observed: bool = False
     name: str = ""
+    promised: int = 0
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

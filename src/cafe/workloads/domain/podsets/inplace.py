@@ -1,5 +1,6 @@
 """Units served by InPlaceSets: a release only says what each should look like, the set's controller acts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec, InPlaceSetStatus
 from cafe.api.names import REVISION_LABEL, UNIT_LABEL
+from cafe.workloads.domain.budget import Budget, Use
 from cafe.workloads.domain.children import child_name, render_child
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets.facts import Release, UnitFact, UnitReport
@@ -75,7 +77,19 @@ def report_of(status: InPlaceSetStatus) -> UnitReport:
     )
 
 
-def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release) -> list[InPlaceAction]:
+def use_of(_: UnitFact, __: UnitGoal, ___: str) -> Use:
+    """Return nothing: its controller asks for its share pod by pod."""
+    return Use()
+
+
+def taken(_: UnitFact, __: Sequence[InPlaceAction]) -> int:
+    """Return 0: a release takes no pod of an InPlaceSet by itself."""
+    return 0
+
+
+def follow(
+    app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release, _: Budget
+) -> list[InPlaceAction]:
     """Return what brings the unit's set to its goal."""
     spec = render_child(app, fact.unit, goal)
     if fact.held is None:

@@ -14,7 +14,7 @@ import msgspec
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import POD_REVISION_LABEL
 from cafe.kernel import Refusal, digest_of
-from cafe.workloads.domain.budget import count_of
+from cafe.workloads.domain.budget import Budget, count_of
 from cafe.workloads.domain.children import own_labels, own_selector, render_template
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
@@ -81,14 +81,25 @@ NativeAction = MakeNative | ChangeNative | DropNative | PricePod | Deletion
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be missing or too many while pods are exchanged."""
+    """What may be missing or too many while pods are exchanged.
+
+    Attributes:
+        unavailable: Pods of the unit that may be missing, or new and sick.
+        serving: The most of them that may be taken while they serve; what other units miss tells in it.
+        surge: Pods above their number.
+    """
 
     unavailable: int
+    serving: int
     surge: int = 0
 
     def floor(self, replicas: int) -> int:
         """Return how many of *replicas* pods must be available."""
-        return max(0, replicas - self.unavailable)
+        return max(0, replicas - self.serving)
+
+    def within(self, shared: Budget) -> "Limits":
+        """Return the limits that are left by the application's other units."""
+        return Limits(min(self.unavailable, shared.target), min(self.serving, shared.healthy), self.surge)
 
 
 def limits_of(app: CafeDeployment, replicas: int) -> Limits:
@@ -100,7 +111,7 @@ def limits_of(app: CafeDeployment, replicas: int) -> Limits:
     strategy = app.spec.strategy
     surge = count_of(strategy.max_surge, replicas, name="maxSurge", least=0)
     unavailable = count_of(strategy.max_unavailable, replicas, least=0 if surge else 1)
-    return Limits(unavailable, 0 if strategy.pause else surge)
+    return Limits(unavailable, unavailable, 0 if strategy.pause else surge)
 
 
 def floor_of(app: CafeDeployment, replicas: int) -> int:
@@ -153,6 +164,7 @@ def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitRepo
     calm_new = sum(crowd.calm_at(found.revision) for crowd in crowds)
     serving = [p for p in unsettled if dwell.is_available(p)]
     reason, message = _why(unsettled, found, dwell)
+    waits = [dwell.next_change(unsettled), dwell.next_loss(unsettled)]
     starved = [p.starved_since for p in unsettled if p.starved_since is not None]
     return UnitReport(
         replicas=len(unsettled) + calm,
@@ -163,7 +175,7 @@ def report_of(crowds: Collection[Crowd], found: Found, dwell: Dwell) -> UnitRepo
         is_serving=len(serving) + calm >= found.floor,
         reason=reason,
         message=message,
-        recheck=dwell.next_change(unsettled),
+        recheck=min((wait for wait in waits if wait is not None), default=None),
         skipped=sum(is_skipped(p, found.revision, dwell) for p in unsettled),
         starved=len(starved),
         starved_since=max(starved, default=None),

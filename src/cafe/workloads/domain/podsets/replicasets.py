@@ -11,6 +11,7 @@ from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.names import POD_REVISION_LABEL
+from cafe.workloads.domain.budget import Budget, Use, is_hopeless
 from cafe.workloads.domain.children import child_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import DOOMED
@@ -109,13 +110,15 @@ def _shrunk(
     Pods of the newest revision that don't serve use it up, so a bad image stops.
     """
     total = new.asked + sum(old.asked for old in olds)
-    left = max(0, min(most, total - limits.floor(goal.replicas) - new.sick))
+    left = max(0, min(most, total - (goal.replicas - limits.unavailable) - new.sick))
     shrunk = dict.fromkeys((old.name for old in olds), 0)
     for old in olds:
         taken = min(left, old.sick)
         shrunk[old.name] += taken
         left -= taken
     # With all sick ones gone, what is left of it is what the budget allows of those that serve.
+    serving = new.available + sum(old.available for old in olds)
+    left = max(0, min(left, serving - limits.floor(goal.replicas)))
     for old in olds:
         taken = min(left, old.available)
         shrunk[old.name] += taken
@@ -123,7 +126,32 @@ def _shrunk(
     return shrunk
 
 
-def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release) -> list[NativeAction]:
+def use_of(fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
+    """Return what the unit takes of a budget."""
+    sets = _sets(fact)
+    counts = {s.name: count(s, s.pods.dwell) for s in sets}
+    sick_new = sum(counts[s.name].sick for s in sets if s.revision == revision)
+    olds = [s for s in sets if s.revision != revision]
+    return Use(
+        missing=goal.replicas - sum(c.available for c in counts.values()),
+        pending=goal.replicas - sum(s.asked for s in sets) + sick_new,
+        hopeless=sum(is_hopeless(p, s.pods.dwell) for s in olds for p in s.pods.unsettled()),
+    )
+
+
+def taken(fact: UnitFact, actions: Sequence[NativeAction]) -> int:
+    """Return how many pods *actions* take away at most."""
+    asked = {s.name: s.asked for s in _sets(fact)}
+    gone = sum(isinstance(action, Deletion) for action in actions)
+    for action in actions:
+        if isinstance(action, ChangeNative) and action.name in asked and "replicas" in action.spec:
+            gone += max(0, asked[action.name] - int(action.spec["replicas"]))
+    return gone
+
+
+def follow(
+    app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release, shared: Budget
+) -> list[NativeAction]:
     """Return what brings the unit's ReplicaSets one step closer to its goal."""
     sets = _sets(fact)
     template = template_of(app, fact.unit, release.revision)
@@ -139,7 +167,8 @@ def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release
         (s for s in sets if s is not newest),
         key=lambda s: (s.revision == app.status.current_revision, s.name),
     )
-    scale = _scale(app, goal, newest, olds)
+    limits = limits_of(app, goal.replicas).within(shared)
+    scale = _scale(_while_paused(app, goal, newest), newest, olds, limits)
     is_news = fact.revision != release.revision or fact.goal != goal or newest.rendered != rendered
     actions: list[NativeAction] = []
     for one in (newest, *olds):
@@ -169,6 +198,13 @@ def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
     ]
 
 
+def _while_paused(app: CafeDeployment, goal: UnitGoal, newest: ReplicaSetFact) -> UnitGoal:
+    """Return the goal; while paused no more pods become new than are asked for already."""
+    if not app.spec.strategy.pause:
+        return goal
+    return UnitGoal(goal.replicas, min(goal.partition, newest.asked))
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """Which sets get another number now, by name, and what is written to pods."""
@@ -177,13 +213,9 @@ class _Scale:
     pods: Sequence[PricePod | Deletion]
 
 
-def _scale(
-    app: CafeDeployment, goal: UnitGoal, newest: ReplicaSetFact, olds: Sequence[ReplicaSetFact]
-) -> _Scale:
+def _scale(goal: UnitGoal, newest: ReplicaSetFact, olds: Sequence[ReplicaSetFact], limits: Limits) -> _Scale:
     """Decide the numbers; a set shrinks only once the pods that are to go are known to its controller."""
-    dwell, limits = newest.pods.dwell, limits_of(app, goal.replicas)
-    if app.spec.strategy.pause:
-        goal = UnitGoal(goal.replicas, min(goal.partition, newest.asked))
+    dwell = newest.pods.dwell
     counts = {one.name: count(one, dwell) for one in (newest, *olds)}
     wanted = decide_replicas(goal, counts[newest.name], [counts[o.name] for o in olds], limits)
     moved = {one.name: wanted[one.name] for one in (newest, *olds) if wanted[one.name] != one.asked}

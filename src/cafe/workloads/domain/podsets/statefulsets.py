@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from cafe.api.cafedeployment import CafeDeployment
+from cafe.workloads.domain.budget import Budget, Use, is_hopeless
 from cafe.workloads.domain.children import child_name
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.groups import UnitGoal
@@ -25,6 +26,7 @@ from cafe.workloads.domain.podsets.natives import (
     ChangeNative,
     DropNative,
     Found,
+    Limits,
     MakeNative,
     NativeAction,
     digest_of_template,
@@ -52,12 +54,14 @@ class Place:
         pod: None while it is away.
         is_new: Whether it is at the newest revision, or will be once it is made again.
         serves: Whether its pod serves, and is not about to be replaced.
+        is_hopeless: Whether its pod is old and stays so, and won't serve soon.
     """
 
     ordinal: int
     pod: PodFact | None
     is_new: bool
     serves: bool
+    is_hopeless: bool = False
 
 
 def places(held: StatefulSetFact, revision: str, replicas: int) -> list[Place]:
@@ -69,7 +73,8 @@ def places(held: StatefulSetFact, revision: str, replicas: int) -> list[Place]:
         is_at = pod is not None and pod.revision == revision
         is_due = ordinal >= held.partition
         serves = pod is not None and (is_at or not is_due) and held.pods.dwell.is_available(pod)
-        found.append(Place(ordinal, pod, is_at or is_due, serves))
+        lost = pod is not None and not is_at and not is_due and is_hopeless(pod, held.pods.dwell)
+        found.append(Place(ordinal, pod, is_at or is_due, serves, is_hopeless=lost))
     return found
 
 
@@ -79,26 +84,27 @@ def ordinal_of(pod: PodFact) -> int:
     return int(found[1]) if found else -1
 
 
-def decide_partition(goal: UnitGoal, found: Sequence[Place], partition: int, max_unavailable: int) -> int:
+def decide_partition(goal: UnitGoal, found: Sequence[Place], partition: int, limits: Limits) -> int:
     """Return the partition that may be written next.
 
     Old pods are taken from the top until the group is full or the budget is spent. A sick pod costs nothing
     to replace; new ones that are sick use the budget up, so a bad image stops. A sick *old* pod further down
-    can't be reached before those above it, so it must not hold them up for ever: while all new pods serve,
-    one may always follow, as a StatefulSet would go on by itself.
+    can't be reached before those above it, so it must not hold them up for ever: if none but such are
+    missing, and they won't serve soon, one may always follow, as a StatefulSet would go on by itself.
 
     Args:
         goal: Of the unit: pods, and how many of them may be new.
         found: The ordinals from the top.
         partition: As it is.
-        max_unavailable: Most pods that may be missing.
+        limits: What may be missing.
     """
     new = [p for p in found if p.is_new]
     sick_new = sum(not p.serves for p in new)
-    healthy = sum(p.serves for p in found) - (goal.replicas - max_unavailable)
-    if not sick_new:
+    serving = sum(p.serves for p in found)
+    healthy = serving - (goal.replicas - limits.serving)
+    if not sick_new and goal.replicas > serving >= goal.replicas - sum(p.is_hopeless for p in found):
         healthy = max(1, healthy)
-    target = max_unavailable - sick_new
+    target = limits.unavailable - sick_new
     left = goal.partition - len(new)
     for place in found:
         if place.is_new:
@@ -110,7 +116,26 @@ def decide_partition(goal: UnitGoal, found: Sequence[Place], partition: int, max
     return partition
 
 
-def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release) -> list[NativeAction]:
+def use_of(fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
+    """Return what the unit takes of a budget."""
+    if not isinstance(fact.held, StatefulSetFact):
+        return Use(goal.replicas, goal.replicas)
+    found = places(fact.held, revision, goal.replicas)
+    return Use(
+        missing=goal.replicas - sum(p.serves for p in found),
+        pending=sum(p.is_new and not p.serves for p in found),
+        hopeless=sum(p.is_hopeless for p in found),
+    )
+
+
+def taken(_: UnitFact, actions: Sequence[NativeAction]) -> int:
+    """Return how many pods *actions* take away at most."""
+    return sum(isinstance(a, Deletion) for a in actions)
+
+
+def follow(
+    app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release, shared: Budget
+) -> list[NativeAction]:
     """Return what brings the unit's StatefulSet one step closer to its goal."""
     template = template_of(app, fact.unit, release.revision)
     rendered = digest_of_template(template)
@@ -130,7 +155,7 @@ def follow(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release
         # Above all pods, those included that go: nothing moves before its group is open.
         partition = max(held.replicas, goal.replicas)
     else:
-        partition, pods = _moved(app, goal, held, release.revision)
+        partition, pods = _moved(app, goal, held, release.revision, shared)
     if partition != held.partition:
         spec["updateStrategy"] = {"rollingUpdate": {"partition": partition}}
     if spec or fact.goal != goal or fact.revision != release.revision:
@@ -149,18 +174,18 @@ def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
 
 
 def _moved(
-    app: CafeDeployment, goal: UnitGoal, held: StatefulSetFact, revision: str
+    app: CafeDeployment, goal: UnitGoal, held: StatefulSetFact, revision: str, shared: Budget
 ) -> tuple[int, list[Deletion]]:
     """Return the next partition, and the pods to replace now."""
-    most = limits_of(app, goal.replicas).unavailable
+    limits = limits_of(app, goal.replicas).within(shared)
     found = places(held, revision, goal.replicas)
     partition = held.partition
     if not app.spec.strategy.pause:
-        partition = decide_partition(goal, found, held.partition, most)
+        partition = decide_partition(goal, found, held.partition, limits)
     due = [p.pod for p in found if p.ordinal >= partition and p.pod and p.pod.revision != revision]
     pods = [Deletion(pod, "its group is open") for pod in due]
     if not pods and partition == held.partition:
-        healthy = sum(p.serves for p in found) - (goal.replicas - most)
+        healthy = sum(p.serves for p in found) - (goal.replicas - limits.serving)
         pods = due_to_go(held.pods.restless, healthy, held.pods.dwell)
     return partition, pods
 

@@ -115,7 +115,7 @@ class DeploymentConversion(WorkloadConversion):
         percent = value[:-1] if isinstance(value, str) and value.endswith("%") else ""
         is_over = percent.isdigit() and int(percent) > MOST_SURGE
         self.strategy["maxSurge"] = f"{MOST_SURGE}%" if is_over else 0 if value in ZERO else value
-        why = "Counts for each unit by itself" if self.wish.units else ""
+        why = "Holds for each unit by itself, too" if self.wish.units else ""
         if is_over:
             why = "A unit is doubled at most"
         self.say(name, "Changed" if why else "Mapped", SURGE, why)

@@ -95,7 +95,7 @@ class WorkloadConversion(ABC):
         if not isinstance(value, int | str) or isinstance(value, bool):
             raise broken(self.source, f"{name} is {value!r}, which is no count and no percentage.")
         self.strategy["maxUnavailable"] = value
-        why = "Counts for each unit by itself" if self.wish.units else why
+        why = "Holds for each unit by itself, too" if self.wish.units else why
         self.say(name, "Changed" if self.wish.units else "Mapped", "spec.strategy.maxUnavailable", why)
 
     def _replicas(self, value: object) -> None:
