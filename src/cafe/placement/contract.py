@@ -15,6 +15,7 @@ class Spread(Protocol):
         units: Sequence[str],
         pins: Mapping[str, int | str],
         ready: Mapping[str, int],
+        turn: int = 0,
     ) -> dict[str, int]:
         """Return each unit's quota.
 
@@ -23,6 +24,7 @@ class Spread(Protocol):
             units: Names of the units.
             pins: Units whose size the user fixed: a count, or a percentage of *replicas* like `"30%"`.
             ready: Ready pods per unit; only breaks ties.
+            turn: The unit that a remainder goes to first, if ready pods don't tell; counted round and round.
 
         Raises:
             cafe.kernel.Refusal: The pins cannot be satisfied.

@@ -1,5 +1,6 @@
 """Pods are shared out over units: pins first, the rest evenly, moving the fewest."""
 
+from collections import Counter
 from itertools import combinations
 
 import pytest
@@ -32,6 +33,21 @@ def test_quotas_add_up_to_replicas_and_pins_are_served_exactly(
     assert {u: found[u] for u in pins} == pins
     free = [n for u, n in found.items() if u not in pins]
     assert max(free) - min(free) <= 1
+
+
+@given(UNITS, st.integers(0, 20))
+def test_odd_pods_of_many_applications_load_all_units_alike(units: list[str], replicas: int) -> None:
+    total = Counter[str]()
+    for turn in range(len(units)):
+        total.update(spread(replicas, units, {}, {}, turn))
+    assert {total[unit] for unit in units} == {replicas}
+
+
+def test_an_application_begins_at_its_own_unit_and_passes_over_pinned_ones() -> None:
+    assert spread(5, list("abc"), {}, {}, 1) == {"a": 1, "b": 2, "c": 2}
+    assert spread(5, list("abc"), {}, {}, 5) == {"a": 2, "b": 1, "c": 2}
+    assert spread(6, list("abc"), {"b": 1}, {}, 1) == {"a": 2, "b": 1, "c": 3}
+    assert spread(5, list("abc"), {}, {"a": 2}, 1) == {"a": 2, "b": 2, "c": 1}, "pods stay where they are"
 
 
 @given(UNITS, st.integers(0, 20), st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9)))

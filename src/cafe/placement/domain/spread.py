@@ -9,13 +9,18 @@ PERCENT = re.compile(r"(\d{1,3})%")
 
 
 def spread(
-    replicas: int, units: Sequence[str], pins: Mapping[str, int | str], ready: Mapping[str, int]
+    replicas: int,
+    units: Sequence[str],
+    pins: Mapping[str, int | str],
+    ready: Mapping[str, int],
+    turn: int = 0,
 ) -> dict[str, int]:
     """Share an application's pods out over its units.
 
     Pinned units are served first, exactly as asked; a percentage rounds half up. The rest is shared evenly
-    among the others. A remainder goes to the units with the most ready pods, then to those named first,
-    which moves the fewest pods.
+    among the others. A remainder goes to the units with the most ready pods, which moves the fewest; among
+    equals to those that come first when one begins to count at *turn*, so that the odd pods of many
+    applications don't pile up in one unit.
 
     Args:
         replicas: Pods wanted in all.
@@ -23,6 +28,7 @@ def spread(
         pins: Units whose size the user fixed: a count, or a percentage of *replicas* like `"30%"`.
         ready: Pods per unit; only breaks ties. Give what was settled before rather than what is ready at the
             moment, or the remainder wanders between units while their pods are updated.
+        turn: Where to begin to count, modulo the number of units; another one for each application.
 
     Returns:
         Pods per unit, in the order of *units*, adding up to *replicas*.
@@ -61,8 +67,8 @@ def spread(
             remedy="Leave one unit unpinned or make the pins add up.",
         )
     share, remainder = divmod(replicas - pinned, len(free)) if free else (0, 0)
-    fullest = sorted(free, key=lambda unit: (-ready.get(unit, 0), units.index(unit)))
-    lucky = set(fullest[:remainder])
+    order = {unit: (place - turn) % len(free) for place, unit in enumerate(free)}
+    lucky = set(sorted(free, key=lambda unit: (-ready.get(unit, 0), order[unit]))[:remainder])
     return {unit: fixed.get(unit, share + (unit in lucky)) for unit in units}
 
 

@@ -29,6 +29,14 @@ def child_name(app: str, unit: str) -> str:
     return f"{app}-{clean}" if clean == unit.lower() else f"{app}-{clean}-{digest_of(unit)[:5]}"
 
 
+def turn_of(app: str) -> int:
+    """Return where an application begins to count its units, when odd pods are given out.
+
+    It is a function of the name: the same in each cluster, another one for the next application.
+    """
+    return int(digest_of(app)[:8], 16)
+
+
 def own_labels(app: str, unit: str) -> dict[str, str]:
     """Return the labels by which a unit's set and pods are told from all others."""
     return {APP_LABEL: app} | ({UNIT_LABEL: unit} if unit else {})

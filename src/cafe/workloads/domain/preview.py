@@ -9,7 +9,7 @@ from cafe.api.cafedeployment import CafeDeployment, Plan, PodSetType, UnitType
 from cafe.api.inplaceset import PodUpgradePolicy
 from cafe.api.strategy import ScaleOut
 from cafe.placement.contract import Spread
-from cafe.workloads.domain.children import render_child
+from cafe.workloads.domain.children import render_child, turn_of
 from cafe.workloads.domain.groups import UnitGoal, UnitSize, grown_whole, make_plan, on_way_back
 from cafe.workloads.domain.revisions import hash_of, is_older
 from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate, change_between
@@ -62,7 +62,8 @@ def look_ahead(
     """
     topology = wanted.spec.topology
     names = [""] if topology.unit_type is UnitType.NONE else topology.values
-    quotas = spread(wanted.spec.replicas, names, topology.unit_replicas, _ties(now, units))
+    ties, turn = _ties(now, units), turn_of(wanted.metadata.name)
+    quotas = spread(wanted.spec.replicas, names, topology.unit_replicas, ties, turn)
     revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
     plan = now.status.plan
     is_rollback = plan is not None and is_older(revision, plan.revision, ages or {})

@@ -13,6 +13,7 @@ from cafe.api.cafedeployment import CafeDeployment, UnitType
 from cafe.api.selectors import demand_match
 from cafe.kernel import ObjectKey, Outcome, Refusal
 from cafe.placement.contract import Moved, Placement
+from cafe.workloads.domain.children import turn_of
 from cafe.workloads.domain.cutting import demand_known_units
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
@@ -130,7 +131,8 @@ class CafeDeploymentReconciler:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
             demand_limits(app)
             demand_known_units(app.spec.strategy.grouping, wanted)
-            return self._placement.spread(app.spec.replicas, wanted, app.spec.topology.unit_replicas, ties)
+            pins, turn = app.spec.topology.unit_replicas, turn_of(app.metadata.name)
+            return self._placement.spread(app.spec.replicas, wanted, pins, ties, turn)
         except Refusal as refusal:
             return refusal
 

@@ -9,7 +9,7 @@ from cafe.api.cafedeployment import NODE_LABELS
 from cafe.api.names import UNIT_LABEL
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.budget import count_of
-from cafe.workloads.domain.children import child_name
+from cafe.workloads.domain.children import child_name, turn_of
 from cafe.workloads.domain.leaving.pods import bound, plain_template
 from cafe.workloads.domain.leaving.workload import STRATEGY, Leaving
 from cafe.workloads.domain.takeover.manifests import STATEFUL_SET, Document
@@ -43,7 +43,8 @@ class StatefulSetLeaving(Leaving):
         decided = {unit.name: unit.desired for unit in status.units}
         if status.observed_generation == meta.generation and set(topology.values) <= decided.keys():
             return {unit: decided[unit] for unit in topology.values}
-        quotas = spread(self.app.spec.replicas, topology.values, topology.unit_replicas, {})
+        pins, turn = topology.unit_replicas, turn_of(meta.name)
+        quotas = spread(self.app.spec.replicas, topology.values, pins, {}, turn)
         return {unit: quotas[unit] for unit in topology.values}
 
     def _of_unit(self, unit: str, size: int) -> Document:
