@@ -10,6 +10,7 @@ from cafe.kube.admission import Denial, Review
 from cafe.kube.kinds import IN_PLACE_SETS
 from cafe.kube.objects import Pod
 from cafe.workloads.adapters.apps import KubeApps
+from cafe.workloads.adapters.door import Door
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import NATIVES, Watched, app_scope
@@ -42,6 +43,11 @@ class Evictions:
         self._clock = clock
         self._may_judge = may_judge
 
+    @property
+    def door(self) -> Door:
+        """Where it is known who takes what."""
+        return self._watched.door
+
     def judge(self, review: Review) -> Denial | None:
         """Return why a pod can't be evicted now; None lets the API server go on, to the pod's own budget."""
         pod = self._watched.pods.get(review.key)
@@ -60,7 +66,7 @@ class Evictions:
         if why is not None:
             return Denial(why, TOO_MANY, "TooManyRequests")
         if fact.serves and not review.is_dry_run:
-            self._watched.door.promise(owner.uid, pod.metadata.uid)
+            self.door.promise(owner.uid, pod.metadata.uid)
         return None
 
     def _fact(self, pod: Pod, kind: str, owner: str) -> EvictionFact | None:
@@ -90,7 +96,7 @@ class Evictions:
 
     def _of_native(self, pod: Pod, app: CafeDeployment) -> EvictionFact:
         key = ObjectKey(app.metadata.namespace, app.metadata.name)
-        is_settled = self._watched.is_current(app_scope(key)) and not self._watched.door.is_busy(key)
+        is_settled = self._watched.is_current(app_scope(key)) and not self.door.is_busy(key)
         units = self._apps.units(app)
         unit = next((u for u in units if _owner_uid(pod) in u.owners), None)
         left = left_of(app, units, unit.unit) if unit is not None and is_settled else None
@@ -105,7 +111,7 @@ class Evictions:
 
     def _serves(self, pod: Pod, min_ready_seconds: int) -> bool:
         dwell = Dwell(self._clock.now(), timedelta(seconds=min_ready_seconds))
-        is_taken = pod.metadata.uid in self._watched.door.away(_owner_uid(pod))
+        is_taken = pod.metadata.uid in self.door.away(_owner_uid(pod))
         return dwell.is_available(convert(pod)) and not is_taken
 
 
