@@ -35,6 +35,7 @@ APP_COMMANDS = {
     "confirm": "cafe.cli.commands.confirming:confirm",
     "pause": "cafe.cli.commands.pausing:pause",
     "resume": "cafe.cli.commands.pausing:resume",
+    "cancel": "cafe.cli.commands.cancelling:cancel",
     "skip": "cafe.cli.commands.failing:skip",
     "retry": "cafe.cli.commands.failing:retry",
     "watch": "cafe.cli.commands.watching:watch",

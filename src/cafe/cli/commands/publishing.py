@@ -76,16 +76,28 @@ def rollback(
     """Go back to an earlier revision, and put the one that is left on hold."""
     consent = Consent(agreed["yes"], accepts_risk=True, dry_run=agreed["dry_run"])
     asked = (name, number, reason)
-    return session.run(lambda cluster: _rollback(session, cluster, asked, consent, output))
+    return session.run(lambda cluster: go_back(session, cluster, asked, consent, output))
 
 
-async def _rollback(
+async def go_back(
     session: Session,
     cluster: Cluster,
     asked: tuple[str, int | None, str],
     consent: Consent,
     output: str | None,
 ) -> int:
+    """Make an earlier revision live, and hold the one that is left.
+
+    Args:
+        session: The terminal.
+        cluster: The cluster.
+        asked: Name, number (None for the last that was released whole), reason.
+        consent: What is agreed beforehand.
+        output: Machine-readable output instead of words.
+
+    Raises:
+        Problem: There is no such way back.
+    """
     name, number, reason = asked
     shelf = await load_shelf(cluster, session.key(cluster, name))
     failed = shelf.service.status.live_revision

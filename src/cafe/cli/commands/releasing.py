@@ -193,12 +193,12 @@ def release(session: Session, /, output: str | None, *, yes: bool, dry_run: bool
     """Release a new template, or go back to an old one."""
 
     async def work(cluster: Cluster) -> int:
-        return await _release(session, cluster, asked, output, may_write=yes, dry_run=dry_run)
+        return await release_asked(session, cluster, asked, output, may_write=yes, dry_run=dry_run)
 
     return session.run(work)
 
 
-async def _release(
+async def release_asked(
     session: Session,
     cluster: Cluster,
     asked: dict[str, Any],
@@ -207,6 +207,11 @@ async def _release(
     may_write: bool,
     dry_run: bool,
 ) -> int:
+    """Show what a change would do, ask, and write it.
+
+    Raises:
+        Problem: It can't be done, or nobody agrees.
+    """
     terminal = session.terminal
     intent = await intend(session, cluster, asked)
     if intent.change.is_empty:

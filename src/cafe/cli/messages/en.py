@@ -28,6 +28,10 @@ MESSAGES = {
     "An early, stale or repeated confirmation is refused with exit code 6, and nothing is written.",
     "help.app.pause": "Start no further pod.",
     "help.app.resume": "Go on after a pause.",
+    "help.app.cancel": "End the release under way: bring the pods that it touched back.\n\n"
+    "They go back to what ran whole before it, in groups of their own, by strategy.rollback. The revision "
+    "of a service that is left is put on hold.",
+    "option.cancel.reason": "Why; kept with what is left.",
     "help.app.skip": "Let a release go on without waiting for pods that fail.\n\n"
     "They stay as they are, and count again as soon as they serve. The budget still counts them as missing.",
     "help.app.retry": "Have pods that fail made anew, at their revision and within the budget.\n\n"

@@ -25,6 +25,9 @@ MESSAGES = {
     "须指明看到的组和计划；没有终端时两者都必填。过早、过期或重复的确认以退出码 6 拒绝，不写入任何内容。",
     "help.app.pause": "不再启动新的 Pod。",
     "help.app.resume": "暂停后继续。",
+    "help.app.cancel": "取消正在进行的发布：把已改动的 Pod 恢复到发布前的版本。\n\n"
+    "按 strategy.rollback 分组恢复。离开的服务版本会被冻结。",
+    "option.cancel.reason": "原因；随离开的版本保存。",
     "help.app.skip": "发布不再等待失败的 Pod。\n\n它们保持原样，恢复服务后重新计入；预算仍将其视为不可用。",
     "help.app.retry": "在预算之内按原修订重建失败的 Pod。\n\n未指定 PODS 时：所有未就绪的 Pod。",
     "option.skip.reason": "原因；记录在 Pod 上。",
