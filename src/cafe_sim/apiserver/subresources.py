@@ -40,9 +40,7 @@ class Subresources:
         if target.subresource == "binding":
             _check_binding(body)
         if target.subresource == "eviction":
-            # Asked before the pod is looked up (registry/core/pod/storage EvictionREST.Create).
-            options: Json = body.get("deleteOptions") or {}
-            context.is_dry_run = context.is_dry_run or "All" in (options.get("dryRun") or [])
+            # Before the pod and the options are looked at (registry/core/pod/storage EvictionREST.Create).
             yield from self._admission.judge_posted(target, context, body)
         old = self._store.table(target.resource.key).get(target.namespace, target.name)
         if old is None:
@@ -95,6 +93,7 @@ class Subresources:
 
     def _evict(self, target: Target, context: Context, pod: Json, body: Json) -> Steps[Json]:
         asked: Json = body.get("deleteOptions") or {}
+        context.is_dry_run = context.is_dry_run or "All" in (asked.get("dryRun") or [])
         grace = asked.get("gracePeriodSeconds")
         wanted = asked.get("preconditions") or {}
         options = DeleteOptions(
