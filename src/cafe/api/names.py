@@ -55,6 +55,9 @@ SKIP_ANNOTATION = f"{DOMAIN}/skip"
 DELETION_COST_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
 """On pods: lower is deleted first (KEP-2255)."""
 
+LAUNCH_PRIORITY_ANNOTATION = f"{DOMAIN}/launch-priority"
+"""On a pod template: in which order containers get new images in a living pod, as `proxy=10, app=0`."""
+
 UPDATE_STATE_ANNOTATION = f"{DOMAIN}/inplace-update-state"
 """On a pod whose update in place is under way: what is changed, and the containers before it."""
 

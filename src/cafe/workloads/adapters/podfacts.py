@@ -112,6 +112,7 @@ def _container(asked: Container, status: ContainerStatus, *, is_sized: bool) -> 
         reported=status.image,
         container_id=status.container_id,
         is_running=status.state.running is not None,
+        is_ready=status.ready,
         problem=problem,
     )
 

@@ -12,6 +12,7 @@ from cafe.api.names import REVISION_LABEL, SPECIFIED_DELETE_LABEL, UPDATE_GATE, 
 from cafe.kube.objects import format_time
 from cafe.kube.patches import Patch, StrategicPatch
 from cafe.workloads.domain.facts import Doubt, PodFact, UpdateState
+from cafe.workloads.domain.launching import later_of
 from cafe.workloads.domain.pods import write_state
 from cafe.workloads.domain.proving import outstanding
 from cafe.workloads.domain.sizes import as_resources
@@ -48,12 +49,14 @@ def patch_of(step: Step, now: datetime) -> tuple[Patch, str]:
 def wanted_state(step: Step, now: datetime) -> str | None:
     """Return what the state annotation must hold once *step* is written."""
     if isinstance(step, LowerGate):
-        return write_state(UpdateState(step.revision, now, sizes=outstanding(step.pod)))
+        later = tuple(later_of(step.pod))
+        return write_state(UpdateState(step.revision, now, sizes=outstanding(step.pod), later=later))
     if isinstance(step, NoteDoubt) and step.pod.state is not None:
         return write_state(replace(step.pod.state, doubted=Doubt(step.containers, now)))
     if isinstance(step, WriteChange) and step.before is not None:
         since = step.pod.state.since if step.pod.state else now
-        return write_state(UpdateState(step.revision, since, step.before, sizes=step.sizes))
+        state = UpdateState(step.revision, since, step.before, sizes=step.sizes, later=step.later)
+        return write_state(state)
     if isinstance(step, RaiseGate) and step.pod.state is not None and (sizes := outstanding(step.pod)):
         # A resize outlives an update that is called off: its pod is of the revision that asked for it.
         return write_state(UpdateState(step.pod.revision, step.pod.state.since, {}, sizes=sizes))

@@ -19,6 +19,7 @@ class ContainerFact:
         image_id: Digest of what runs; empty if nothing has run yet.
         container_id: Changes whenever the container is started anew.
         is_running: Whether the reported state is *running*.
+        is_ready: Whether the kubelet calls it ready.
         problem: Why it waits or ended (`ImagePullBackOff`, `CrashLoopBackOff`…), else empty.
         asked: Its CPU and memory by the pod's spec; looked at while it is being resized only.
         given: The same as its node last reported it; None if it did not say.
@@ -32,6 +33,7 @@ class ContainerFact:
     reported: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] | None = None
+    is_ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class UpdateState:
         before: Per container with a new image what ran before; None while the image is still withheld.
         doubted: What runs anew, but of the image ID that ran before; see `proving`.
         sizes: CPU and memory that containers are to have, until their node says that they do; see `sizes`.
+        later: Images that are written once the containers before them serve, in turn; see `launching`.
     """
 
     revision: str
@@ -59,6 +62,7 @@ class UpdateState:
     before: Mapping[str, ContainerBefore] | None = None
     doubted: "Doubt | None" = None
     sizes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    later: tuple[Mapping[str, str], ...] = ()
 
     @property
     def is_withheld(self) -> bool:

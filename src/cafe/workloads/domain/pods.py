@@ -81,6 +81,8 @@ def write_state(state: UpdateState) -> str:
         }
     if state.sizes:
         content["sizes"] = {name: dict(amounts) for name, amounts in state.sizes.items()}
+    if state.later:
+        content["later"] = [dict(images) for images in state.later]
     return json.dumps(content, separators=(",", ":"), sort_keys=True)
 
 
@@ -113,6 +115,10 @@ def read_state(text: str | None) -> UpdateState | None:
                 str(name): {str(key): str(amount) for key, amount in amounts.items()}
                 for name, amounts in (content.get("sizes") or {}).items()
             },
+            later=tuple(
+                {str(name): str(image) for name, image in images.items()}
+                for images in content.get("later") or ()
+            ),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return UpdateState(revision="", since=datetime(1970, 1, 1, tzinfo=UTC))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cafe.workloads.domain.launching import priorities_of
 from cafe.workloads.domain.sizes import Size, quality_of, size_between, sized_paths
 
 Template = Mapping[str, Any]
@@ -18,12 +19,17 @@ GATE_MISSING = ("spec.readinessGates",)
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """The change can be made in the living pod. None as a value removes the label or annotation."""
+    """The change can be made in the living pod. None as a value removes the label or annotation.
+
+    Attributes:
+        priorities: Of containers with new images; those with a higher one come first.
+    """
 
     images: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str | None] = field(default_factory=dict)
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     sizes: Mapping[str, Size] = field(default_factory=dict)
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def restarts(self) -> bool:
@@ -58,6 +64,7 @@ def change_between(old: Template, new: Template) -> InPlace | Recreate:
         _moved(old_meta.get("labels") or {}, new_meta.get("labels") or {}),
         _moved(old_meta.get("annotations") or {}, new_meta.get("annotations") or {}),
         sizes,
+        priorities_of(new) if images else {},
     )
 
 

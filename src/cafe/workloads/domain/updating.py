@@ -14,7 +14,7 @@ doesn't leaves the pod in traffic. What proves completion: `proving`.
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
@@ -23,6 +23,7 @@ from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, Roll, by_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, PodFact, UpdateState
+from cafe.workloads.domain.launching import Images, due_images, in_batches, later_of, may_follow
 from cafe.workloads.domain.proving import (
     NOWHERE,
     has_begun,
@@ -54,6 +55,7 @@ class WriteChange:
         before: What the state annotation shall remember, under *revision*; None leaves the annotation alone,
             because there is nothing to wait for.
         sizes: CPU and memory that the state shall name: the change's, and what is outstanding.
+        later: Images that the state shall name, for writes to come.
     """
 
     pod: PodFact
@@ -61,6 +63,7 @@ class WriteChange:
     change: InPlace
     before: Mapping[str, ContainerBefore] | None
     sizes: Mapping[str, Amounts] = field(default_factory=dict)
+    later: tuple[Images, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ def decide_update(
     unwanted = beyond_partition(goal, crowd)
     for pod in unsettled:
         if pod.uid in unwanted:
-            steps[pod.uid] = RaiseGate(pod)
+            steps[pod.uid] = _give_back(pod)
             continue
         step, recheck = next_step(pod, goal, dwell, rules)
         if step:
@@ -211,7 +214,7 @@ def next_step(
     target = goal.update_revision
     if pod.revision == target or state.revision != target or rules.is_paused:
         # The target moved, or nothing may start: the image was never touched, so serve again.
-        return RaiseGate(pod), None
+        return _give_back(pod), None
     if not pod.is_gated:
         # Somebody raised the gate in between: traffic has come back, and the grace period begins anew.
         return LowerGate(pod, target), None
@@ -238,11 +241,28 @@ def _finish(
         if not is_of_image(found := pod.containers[name], was)
     }
     if not doubted:
-        return RaiseGate(pod), None
+        return _next_batch(pod), None
     if state.doubted is None or dict(state.doubted.containers) != doubted:
         return NoteDoubt(pod, doubted), None
     left = state.doubted.since + pod.farewell + ROOM - dwell.now
-    return (RaiseGate(pod), None) if left <= timedelta() else (None, left)
+    return (_next_batch(pod), None) if left <= timedelta() else (None, left)
+
+
+def _next_batch(pod: PodFact) -> Step | None:
+    """Return what follows containers that run anew: the next ones once these are ready, or the gate."""
+    if not later_of(pod):
+        return RaiseGate(pod)
+    return _give_back(pod) if may_follow(pod) else None
+
+
+def _give_back(pod: PodFact) -> Step:
+    """Return the write that brings the pod back to traffic, or what its own revision lacks before that."""
+    images = due_images(pod, {})
+    if not images:
+        return RaiseGate(pod)
+    first, *later = [left for b in later_of(pod) if (left := {n: b[n] for n in b if n in images})]
+    change = InPlace(images=first)
+    return WriteChange(pod, pod.revision, change, _before(pod, first), outstanding(pod), tuple(later))
 
 
 def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
@@ -257,17 +277,21 @@ def after_grace(pod: PodFact, revision: str, rules: UpdateRules) -> Step | None:
 
 def write_change(pod: PodFact, revision: str, change: InPlace) -> WriteChange:
     """Return the write that changes *pod*, with what runs now to judge its completion by."""
-    # A container without a report still enters: without it nothing would be left to wait for.
-    now = {name: pod.containers.get(name, NOWHERE) for name in change.images}
-    before: Mapping[str, ContainerBefore] | None = {
-        name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()
-    }
+    batches = in_batches(due_images(pod, change.images), change.priorities) if change.images else ()
+    first, *later = batches or ({}, *later_of(pod))
+    before: Mapping[str, ContainerBefore] | None = _before(pod, first)
     sizes = outstanding(pod) | {name: size.amounts for name, size in change.sizes.items()}
-    if not change.images:
+    if not first:
         # What must restart for an earlier change is still to be waited for.
         kept = pod.state.before if pod.state else None
         before = kept or ({} if sizes or kept == {} else None)
-    return WriteChange(pod, revision, change, before, sizes)
+    return WriteChange(pod, revision, replace(change, images=first), before, sizes, tuple(later))
+
+
+def _before(pod: PodFact, images: Images) -> dict[str, ContainerBefore]:
+    # A container without a report still enters: without it nothing would be left to wait for.
+    now = {name: pod.containers.get(name, NOWHERE) for name in images}
+    return {name: ContainerBefore(fact.image_id, fact.container_id) for name, fact in now.items()}
 
 
 def begin(

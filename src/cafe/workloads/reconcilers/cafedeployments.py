@@ -17,6 +17,7 @@ from cafe.workloads.domain.children import turn_of
 from cafe.workloads.domain.cutting import demand_known_units
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
+from cafe.workloads.domain.launching import demand_priorities
 from cafe.workloads.domain.moving import crowding_of, limits_of, moving_notes
 from cafe.workloads.domain.podsets.facts import Release, UnitFact
 from cafe.workloads.domain.podsets.kinds import demand_limits
@@ -129,6 +130,7 @@ class CafeDeploymentReconciler:
         ties = settled_sizes(app.status.plan, asked)
         try:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            demand_priorities(app.spec.template.metadata.annotations, app.spec.template.spec)
             demand_limits(app)
             demand_known_units(app.spec.strategy.grouping, wanted)
             pins, turn = app.spec.topology.unit_replicas, turn_of(app.metadata.name)

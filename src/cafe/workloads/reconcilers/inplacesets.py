@@ -17,6 +17,7 @@ from cafe.workloads.domain.budget import Budget, Elsewhere, Use, aims_at, budget
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
+from cafe.workloads.domain.launching import demand_priorities
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
 from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
 from cafe.workloads.domain.setstatus import refused_status, set_status
@@ -67,7 +68,9 @@ class InPlaceSetReconciler:
         if view is None or view.owner.metadata.deletion_timestamp is not None:
             return Outcome()
         try:
-            demand_match(view.owner.spec.selector, view.owner.spec.template.metadata.labels)
+            template = view.owner.spec.template
+            demand_match(view.owner.spec.selector, template.metadata.labels)
+            demand_priorities(template.metadata.annotations, template.spec)
         except Refusal as refusal:
             return await self._refuse(view.owner, refusal)
         if await self._claim(view):
