@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from cafe.api import cafeapprevision, cafeappservice, cafedeployment, inplaceset
+from cafe.api import cafeapprevision, cafeappservice, cafedeployment, inplaceset, podroster
 from cafe.api.declaration import KindDeclaration
 from cafe.api.names import GROUP, VERSION
 
@@ -15,6 +15,7 @@ DECLARATIONS = (
     cafeapprevision.DECLARATION,
     cafedeployment.DECLARATION,
     inplaceset.DECLARATION,
+    podroster.DECLARATION,
 )
 """Every kind of CAFE."""
 

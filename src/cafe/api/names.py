@@ -55,6 +55,9 @@ SKIP_ANNOTATION = f"{DOMAIN}/skip"
 DELETION_COST_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
 """On pods: lower is deleted first (KEP-2255)."""
 
+INSTANCE_LABEL = f"{DOMAIN}/instance-id"
+"""On a pod of an InPlaceSet: the number of the instance that it is, which outlives it."""
+
 LAUNCH_PRIORITY_ANNOTATION = f"{DOMAIN}/launch-priority"
 """On a pod template: in which order containers get new images in a living pod, as `proxy=10, app=0`."""
 

@@ -5,6 +5,7 @@ from cafe.api.cafeappservice import CafeAppService
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import GROUP, VERSION
+from cafe.api.podroster import PodRoster
 from cafe.kube.resources import Kind
 
 CAFE_APP_SERVICES = Kind(
@@ -17,3 +18,4 @@ CAFE_DEPLOYMENTS = Kind(
     GROUP, VERSION, "cafedeployments", "CafeDeployment", namespaced=True, type=CafeDeployment
 )
 IN_PLACE_SETS = Kind(GROUP, VERSION, "inplacesets", "InPlaceSet", namespaced=True, type=InPlaceSet)
+POD_ROSTERS = Kind(GROUP, VERSION, "podrosters", "PodRoster", namespaced=True, type=PodRoster)

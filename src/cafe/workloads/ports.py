@@ -11,11 +11,13 @@ from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.kernel import Note, ObjectKey, Refusal
 from cafe.workloads.domain.adopting import AdoptionAction, AdoptionView
 from cafe.workloads.domain.budget import Elsewhere, Use
+from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.podsets.facts import UnitFact
 from cafe.workloads.domain.podsets.kinds import SetAction
 from cafe.workloads.domain.release import ReleaseView
 from cafe.workloads.domain.revisions import MakeRevision
+from cafe.workloads.domain.roster import InstanceFact
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.updating import Step
 
@@ -29,6 +31,7 @@ class SetView:
         strays: Pods that match the selector and belong to nobody.
         misfits: Pods of the set whose labels no longer match its selector.
         is_taken: Whether any pod of the namespace has that name.
+        instances: The set's roster; empty if there is none yet.
     """
 
     owner: InPlaceSet
@@ -37,6 +40,7 @@ class SetView:
     strays: Sequence[PodFact] = ()
     misfits: Sequence[PodFact] = ()
     is_taken: Callable[[str], bool] = lambda _: False
+    instances: Sequence[InstanceFact] = ()
 
 
 class RevisionTaken(Exception):
@@ -133,6 +137,9 @@ class SetStore(Protocol):
         Returns:
             How long it is held back because nobody acts on what changed; then decide anew. None otherwise.
         """
+
+    async def write_roster(self, owner: InPlaceSet, pods: Crowd, replicas: int) -> timedelta | None:
+        """Bring the roster up to what is seen; return when to look again, if that isn't due yet."""
 
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event; equal ones are counted, not repeated."""

@@ -11,6 +11,7 @@ from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec, InPlaceSetStatus, In
 from cafe.api.shapes import LabelSelector, Metadata, PodTemplate
 from cafe.kernel import Conflict, ObjectKey
 from cafe.workloads.domain.budget import Elsewhere, Use
+from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.facts import ContainerFact, PodFact, RevisionFact, UpdateState
 from cafe.workloads.domain.revisions import hash_of
 from cafe.workloads.domain.updating import LowerGate, RaiseGate, Step, WriteChange
@@ -89,6 +90,9 @@ class Shelf:
     async def write_status(self, _: InPlaceSet, status: InPlaceSetStatus) -> timedelta | None:
         self.statuses.append(status)
         return self.holds
+
+    async def write_roster(self, _: InPlaceSet, __: Crowd, ___: int) -> timedelta | None:
+        return None
 
 
 def shelf(count: int = 4, **changes: Any) -> Shelf:  # noqa: ANN401 -- any field

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from cafe.api.names import (
     DELETION_COST_ANNOTATION,
+    INSTANCE_LABEL,
     POD_REVISION_LABEL,
     REVISION_LABEL,
     SKIP_ANNOTATION,
@@ -52,6 +53,7 @@ def convert(pod: Pod) -> PodFact:
         resizing=_resizing(conditions) if is_sized else None,
         is_skipped=bool(meta.annotations.get(SKIP_ANNOTATION)),
         starved_since=_starved_since(conditions.get("PodScheduled")),
+        instance=_number(meta.labels.get(INSTANCE_LABEL, "")),
         unready_since=_unready_since(conditions.get("Ready"), meta.creation_timestamp),
         containers={
             c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)
@@ -125,6 +127,10 @@ def _since(condition: Condition | None) -> datetime | None:
     if condition is None or condition.status != "True":
         return None
     return _time(condition.last_transition_time)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _unready_since(condition: Condition | None, created: str | None) -> datetime | None:

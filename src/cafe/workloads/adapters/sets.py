@@ -22,8 +22,10 @@ from cafe.workloads.adapters.pace import Pace
 from cafe.workloads.adapters.podfacts import convert
 from cafe.workloads.adapters.podwrites import patch_of, wanted_state
 from cafe.workloads.adapters.revisions import Revisions
+from cafe.workloads.adapters.rosters import Rosters
 from cafe.workloads.adapters.watched import ORPHANS, OWNER_APP, Watched, controller_of, set_scope
 from cafe.workloads.domain.budget import Elsewhere, Use
+from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.pods import owner_reference, render_pod
@@ -49,12 +51,14 @@ class KubeSets:
         self._members = Members(watched.pods)
         self._revisions = Revisions(client, watched, IN_PLACE_SETS.kind)
         self._pace = Pace(clock)
+        self._rosters = Rosters(client, watched, clock)
         watched.sets.on_change(self._forget)
 
     def _forget(self, old: InPlaceSet | None, new: InPlaceSet | None) -> None:
         if old is not None and new is None:
             self._members.forget(old.metadata.uid)
             self._pace.forget(old.metadata.uid)
+            self._rosters.forget(old.metadata.uid)
             self._door.forget(_app_of(old), old.metadata.uid)
 
     async def view(self, key: ObjectKey) -> SetView | None:
@@ -76,6 +80,7 @@ class KubeSets:
             revisions=self._revisions.of(owner.metadata),
             strays=[convert(p) for p in strays],
             misfits=misfits,
+            instances=self._rosters.of(owner.metadata),
             is_taken=lambda name: self._watched.pods.get(ObjectKey(key.namespace, name)) is not None,
         )
 
@@ -241,6 +246,10 @@ class KubeSets:
         self._watched.sets.note_write(key, stored.metadata.resource_version, owner=_scope(owner))
         self._pace.wrote(owner.metadata.uid)
         return None
+
+    async def write_roster(self, owner: InPlaceSet, pods: Crowd, replicas: int) -> timedelta | None:
+        """Bring the roster up to what is seen, if it is due."""
+        return await self._rosters.write(owner, pods, replicas, _scope(owner))
 
     async def tell(self, owner: InPlaceSet, note: Note) -> None:
         """Record an Event."""

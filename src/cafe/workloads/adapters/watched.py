@@ -7,6 +7,7 @@ from typing import Any
 from cafe.api.cafedeployment import NODE_LABELS, CafeDeployment, UnitType
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import APP_LABEL
+from cafe.api.podroster import PodRoster
 from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.api.shapes import OwnerReference as ApiOwner
@@ -14,7 +15,7 @@ from cafe.kernel import Clock, ObjectKey
 from cafe.kube.cache import Cache, Handler
 from cafe.kube.caches import Caches
 from cafe.kube.indexes import by_controller
-from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
+from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS, POD_ROSTERS
 from cafe.kube.objects import (
     CONTROLLER_REVISIONS,
     NODES,
@@ -99,6 +100,7 @@ class Watched:
         self.nodes: Cache[Node] = caches.cache(NODES)
         self.revisions: Cache[ControllerRevision] = caches.cache(CONTROLLER_REVISIONS)
         self.sets: Cache[InPlaceSet] = caches.cache(IN_PLACE_SETS)
+        self.rosters: Cache[PodRoster] = caches.cache(POD_ROSTERS)
         self.apps: Cache[CafeDeployment] = caches.cache(CAFE_DEPLOYMENTS)
         self.replica_sets: Cache[ReplicaSet] = caches.cache(REPLICA_SETS, label_selector=APP_LABEL)
         self.stateful_sets: Cache[StatefulSet] = caches.cache(STATEFUL_SETS, label_selector=APP_LABEL)
@@ -116,7 +118,8 @@ class Watched:
 
     def _written(self) -> tuple[Cache[Any], ...]:
         """Return the caches of what these controllers write."""
-        return (self.pods, self.revisions, self.sets, self.apps, self.replica_sets, self.stateful_sets)
+        native = (self.replica_sets, self.stateful_sets)
+        return (self.pods, self.revisions, self.sets, self.rosters, self.apps, *native)
 
     def wake_sets(self, wake: Wake) -> None:
         """Call *wake* with the key of each InPlaceSet that something concerns."""

@@ -117,6 +117,7 @@ class PodFact:
         resizing: What its node says of a resize that is not complete; None if it says nothing.
         is_skipped: Whether a person said that a release need not wait for it.
         starved_since: Since when no node has had room for it; None if that isn't what it waits for.
+        instance: Number of the instance of its set that it is; None if it carries none.
         unready_since: When it last ceased to be Ready, or was made; None if it is Ready, or nobody knows.
     """
 
@@ -141,6 +142,7 @@ class PodFact:
     is_skipped: bool = False
     starved_since: datetime | None = None
     unready_since: datetime | None = None
+    instance: int | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import API_VERSION, REVISION_LABEL, UPDATE_GATE
+from cafe.api.names import API_VERSION, INSTANCE_LABEL, REVISION_LABEL, UPDATE_GATE
 from cafe.workloads.domain.facts import ContainerBefore, Doubt, RevisionFact, UpdateState
 from cafe.workloads.domain.scaling import Creation
 
@@ -36,7 +36,11 @@ def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) ->
         "metadata": {
             "name": creation.name,
             "namespace": owner.metadata.namespace,
-            "labels": {**(meta.get("labels") or {}), REVISION_LABEL: revision.hash},
+            "labels": {
+                **(meta.get("labels") or {}),
+                REVISION_LABEL: revision.hash,
+                INSTANCE_LABEL: str(creation.instance),
+            },
             "annotations": dict(meta.get("annotations") or {}),
             "ownerReferences": [owner_reference(owner)],
         },

@@ -11,6 +11,7 @@ from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, by_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.roster import InstanceFact, revisions_for, slots, take_stock
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SUFFIX_LENGTH = 5
@@ -37,10 +38,15 @@ class SetGoal:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A pod to make: its name is a pure function of what was seen, so a repeated create meets itself."""
+    """A pod to make: its name is a pure function of what was seen, so a repeated create meets itself.
+
+    Attributes:
+        instance: Number of the instance that it is.
+    """
 
     name: str
     revision: str
+    instance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ def decide_scale(
     budget: Budget,
     dwell: Dwell,
     is_taken: Callable[[str], bool] = nobody,
+    stored: Sequence[InstanceFact] = (),
 ) -> Scale:
     """Bring the number of pods to `replicas`.
 
@@ -89,6 +96,7 @@ def decide_scale(
         is_taken: Whether another pod of the namespace has a name. A pod that left the set (its labels were
             changed) keeps its name, and the set, which sees what it saw before that pod was made, would
             choose it again.
+        stored: The roster: which numbers pods had that are gone.
     """
     crowd = Crowd.of(pods, dwell)
     gone = due_to_go(crowd.restless, budget.healthy, dwell)
@@ -102,9 +110,27 @@ def decide_scale(
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
     updated = sum(aims_at(p, goal.update_revision) for p in staying) + crowd.calm_at(goal.update_revision)
     fresh = max(0, min(missing, goal.partition - updated))
-    revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
+    return Scale(_creations(goal, pods, (missing, fresh), is_taken, stored), tuple(gone))
+
+
+def _creations(
+    goal: SetGoal,
+    pods: Collection[PodFact],
+    counts: tuple[int, int],
+    is_taken: Callable[[str], bool],
+    stored: Sequence[InstanceFact],
+) -> tuple[Creation, ...]:
+    """Return the pods to make; *counts* says how many, and how many of them at the update revision."""
+    missing, fresh = counts
+    if not missing:
+        return ()
+    places = slots(take_stock(stored, pods, goal.replicas), pods, missing)
+    revisions = revisions_for(places, fresh, goal.update_revision, goal.current_revision)
     names = fresh_names(goal, pods, is_taken)
-    return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
+    return tuple(
+        Creation(next(names), revision, place.number)
+        for place, revision in zip(places, revisions, strict=True)
+    )
 
 
 def due_to_go(pods: Iterable[PodFact], healthy: int, dwell: Dwell) -> list[Deletion]:

@@ -90,10 +90,11 @@ class InPlaceSetReconciler:
         progress = await self._act(view, goal, dwell)
         status = set_status(view.owner, goal, crowd, progress, dwell)
         held = await self._sets.write_status(view.owner, status)
+        lag = await self._sets.write_roster(view.owner, crowd, goal.replicas)
         live = {goal.update_revision, goal.current_revision, *in_use}
         for old in outdated(revisions, live, view.owner.spec.history_limit):
             await self._sets.delete_revision(view.owner, old)
-        waits = [wait for wait in (progress.recheck, held) if wait is not None]
+        waits = [wait for wait in (progress.recheck, held, lag) if wait is not None]
         return Outcome(recheck=min([RECHECK, *waits]))
 
     async def _refuse(self, owner: InPlaceSet, refusal: Refusal) -> Outcome:
@@ -136,7 +137,7 @@ class InPlaceSetReconciler:
 
         def decide(shared: Budget | None = None) -> Scale | Progress:
             budget = budget_within(use, goal.max_unavailable, shared)
-            scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken)
+            scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken, view.instances)
             return scale or decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
 
         decided = decide()
