@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
+from cafe.workloads.domain.roster import Slot, revisions_for
 from cafe.workloads.domain.scaling import Creation, Deletion, Scale, SetGoal, deletion_order, fresh_names
 from cafe.workloads.domain.templates import InPlace, Recreate
 from cafe.workloads.domain.updating import (
@@ -48,9 +49,15 @@ def scale_of(goal: SetGoal, pods: Sequence[PodFact], budget: Budget, dwell: Dwel
         return Scale((), tuple(gone))
     updated = sum(aims_at(p, goal.update_revision) for p in staying)
     fresh = max(0, min(missing, goal.partition - updated))
-    revisions = [goal.update_revision] * fresh + [goal.current_revision] * (missing - fresh)
+    # No pod here carries a number: they are counted by name, and who goes makes room for who comes.
+    numbers = {p.name: n for n, p in enumerate(alive(pods))}
+    left = [Slot(numbers[d.pod.name], d.pod.revision) for d in gone if d.pod.name in numbers]
+    places = sorted(left, key=lambda one: one.number)[:missing]
+    places += [Slot(len(numbers) + n) for n in range(missing - len(places))]
+    revisions = revisions_for(places, fresh, goal.update_revision, goal.current_revision)
     names = fresh_names(goal, pods)
-    return Scale(tuple(Creation(next(names), revision) for revision in revisions), tuple(gone))
+    made = zip(places, revisions, strict=True)
+    return Scale(tuple(Creation(next(names), rev, place.number) for place, rev in made), tuple(gone))
 
 
 def update_of(

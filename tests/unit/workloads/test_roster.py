@@ -74,6 +74,14 @@ def test_two_pods_of_two_revisions_that_go_at_once_come_back_as_what_they_were()
     assert [(one.instance, one.revision) for one in made] == [(0, OLD), (2, NEW)]
 
 
+def test_a_pod_that_is_replaced_leaves_its_number_to_its_successor_in_the_same_pass() -> None:
+    pods = [*numbered(0, 1), pod("web-2", uid="u-2", instance=2, is_delete_wanted=True)]
+    wanted = goal(3, 0)
+    scale = decide_scale(wanted, pods, budget(wanted, pods), DWELL)
+    assert [one.pod.name for one in scale.delete] == ["web-2"]
+    assert [one.instance for one in scale.create] == [2]
+
+
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=12),
     st.integers(1, 6),

@@ -110,27 +110,15 @@ def decide_scale(
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
     updated = sum(aims_at(p, goal.update_revision) for p in staying) + crowd.calm_at(goal.update_revision)
     fresh = max(0, min(missing, goal.partition - updated))
-    return Scale(_creations(goal, pods, (missing, fresh), is_taken, stored), tuple(gone))
-
-
-def _creations(
-    goal: SetGoal,
-    pods: Collection[PodFact],
-    counts: tuple[int, int],
-    is_taken: Callable[[str], bool],
-    stored: Sequence[InstanceFact],
-) -> tuple[Creation, ...]:
-    """Return the pods to make; *counts* says how many, and how many of them at the update revision."""
-    missing, fresh = counts
     if not missing:
-        return ()
-    places = slots(take_stock(stored, pods, goal.replicas), pods, missing)
+        return Scale(delete=tuple(gone))
+    # Who goes in this pass leaves its number to who comes in its stead.
+    stock = take_stock(stored, pods, goal.replicas)
+    places = slots(stock, [p for p in pods if p.uid not in leaving], missing)
     revisions = revisions_for(places, fresh, goal.update_revision, goal.current_revision)
     names = fresh_names(goal, pods, is_taken)
-    return tuple(
-        Creation(next(names), revision, place.number)
-        for place, revision in zip(places, revisions, strict=True)
-    )
+    made = zip(places, revisions, strict=True)
+    return Scale(tuple(Creation(next(names), rev, place.number) for place, rev in made), tuple(gone))
 
 
 def due_to_go(pods: Iterable[PodFact], healthy: int, dwell: Dwell) -> list[Deletion]:
