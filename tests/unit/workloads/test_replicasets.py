@@ -17,12 +17,13 @@ from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, UnitFac
 from cafe.workloads.domain.podsets.kinds import follow_all
 from cafe.workloads.domain.podsets.natives import (
     ChangeNative,
+    DropNative,
     Limits,
     PricePod,
     digest_of_template,
     template_of,
 )
-from cafe.workloads.domain.podsets.replicasets import Count, count, decide_replicas, follow
+from cafe.workloads.domain.podsets.replicasets import Count, count, decide_replicas, follow, lent
 from tests.unit.workloads.releaseworld import application
 
 NEW, OLD, OLDER = "new", "old", "older"
@@ -32,8 +33,8 @@ PLENTY = Budget(99, 99)
 def decide(
     goal: tuple[int, int], new: tuple[int, int], *olds: tuple[int, int], limits: tuple[int, int] = (1, 0)
 ) -> list[int]:
-    """Decide for sets given as (asked, available); return the numbers in their order."""
-    counts = [Count(str(n), *one) for n, one in enumerate((new, *olds))]
+    """Decide for sets given as (asked, available), the last one whole; return the numbers in their order."""
+    counts = [Count(str(n), *one, is_whole=n == len(olds)) for n, one in enumerate((new, *olds))]
     wanted = decide_replicas(UnitGoal(*goal), counts[0], counts[1:], Limits(limits[0], *limits))
     return [wanted[one.name] for one in counts]
 
@@ -89,6 +90,31 @@ def test_what_other_units_miss_is_not_taken_again(limits: Limits, wanted: list[i
     counts = [Count("new", 0, 0), Count("old", 6, 5)]
     found = decide_replicas(UnitGoal(6, 6), counts[0], counts[1:], limits)
     assert list(found.values()) == wanted
+
+
+def test_what_was_left_half_way_is_brought_to_no_further_pod() -> None:
+    half = Count("1", 2, 0)
+    assert decide_replicas(UnitGoal(10, 0), Count("0", 4, 4), [half], Limits(1, 1)) == {"0": 4, "1": 2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "marked", "limits", "expected"),
+    [
+        pytest.param(3, 3, 1, (0, 1), 1, id="one is made beside it"),
+        pytest.param(4, 3, 1, (0, 1), 1, id="until that one serves"),
+        pytest.param(4, 4, 1, (0, 1), 0, id="then the marked one may go"),
+        pytest.param(3, 3, 3, (0, 2), 2, id="as many as the surge allows"),
+        pytest.param(5, 4, 3, (0, 2), 2, id="all of them must serve"),
+        pytest.param(3, 3, 0, (0, 1), 0, id="nobody is marked"),
+        pytest.param(3, 3, 1, (1, 1), 0, id="one may be missing anyway"),
+        pytest.param(3, 3, 1, (0, 0), 0, id="paused"),
+    ],
+)
+def test_pods_are_lent_for_marked_ones_where_none_may_be_missing(
+    asked: int, available: int, marked: int, limits: tuple[int, int], expected: int
+) -> None:
+    one = Count("0", asked, available, marked)
+    assert lent(UnitGoal(3, 3), [one], Limits(limits[0], *limits)) == expected
 
 
 @st.composite
@@ -170,6 +196,19 @@ def test_pods_are_known_to_go_before_their_set_shrinks() -> None:
     assert second == ChangeNative("ReplicaSet", "shop-a-r1", {"replicas": 2})
     left = [p for p in priced if p.deletion_cost != DOOMED]
     assert follow(app, unit_of(app, left, goal), goal, Release("r1"), PLENTY) == []
+
+
+def test_the_set_of_what_was_whole_stays_to_the_end_of_a_release() -> None:
+    app, goal = application(1, units="a"), UnitGoal(1, 1)
+    rendered = digest_of_template(template_of(app, "a", "r2"))
+    dwell = Dwell(NOW, timedelta())
+    empty = ReplicaSetFact("shop-a-r1", "r1", 0, Crowd.of([], dwell))
+    fresh = ReplicaSetFact("shop-a-r2", "r2", 1, Crowd.of([a_pod("x")], dwell), rendered)
+    fact = UnitFact("a", "r2", goal, (empty, fresh))
+    for whole, expected in (("r1", []), ("r2", [DropNative("ReplicaSet", "shop-a-r1")])):
+        status = msgspec.structs.replace(app.status, current_revision=whole)
+        standing = msgspec.structs.replace(app, status=status)
+        assert follow(standing, fact, goal, Release("r2"), PLENTY) == expected
 
 
 def test_a_price_is_taken_back_when_nobody_is_to_go_any_more() -> None:

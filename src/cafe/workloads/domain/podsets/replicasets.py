@@ -6,7 +6,7 @@ counts those that it has just been told to delete.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cafe.api.cafedeployment import CafeDeployment
@@ -53,11 +53,15 @@ class Count:
     Attributes:
         asked: Pods that its spec asks for.
         available: Pods that serve and that it was not told to delete.
+        marked: Those of them whose replacement was asked for.
+        is_whole: Whether its revision is the one that was last released whole.
     """
 
     name: str
     asked: int
     available: int
+    marked: int = 0
+    is_whole: bool = False
 
     @property
     def sick(self) -> int:
@@ -70,7 +74,21 @@ def count(one: ReplicaSetFact, dwell: Dwell) -> Count:
     unsettled = one.pods.unsettled()
     live = len(unsettled) + one.pods.calm_count()
     available = sum(dwell.is_available(p) for p in unsettled) + one.pods.calm_count()
-    return Count(one.name, one.asked, max(0, min(one.asked, available - max(0, live - one.asked))))
+    marked = sum(dwell.is_available(p) and p.is_delete_wanted for p in unsettled)
+    surplus = max(0, live - one.asked)
+    return Count(one.name, one.asked, max(0, min(one.asked, available - surplus)), max(0, marked - surplus))
+
+
+def lent(goal: UnitGoal, counts: Sequence[Count], limits: Limits) -> int:
+    """Return how many pods are made beside marked ones that serve, where none may be missing.
+
+    As soon as all that were lent serve, so many may go, and the marked ones are the first to.
+    """
+    beside = sum(one.asked for one in counts) - goal.replicas
+    serve = sum(one.available for one in counts) - limits.floor(goal.replicas)
+    if limits.unavailable or 0 < beside <= serve:
+        return 0
+    return min(limits.surge, sum(one.marked for one in counts))
 
 
 def decide_replicas(goal: UnitGoal, new: Count, olds: Sequence[Count], limits: Limits) -> dict[str, int]:
@@ -94,8 +112,8 @@ def decide_replicas(goal: UnitGoal, new: Count, olds: Sequence[Count], limits: L
         room -= grown
     else:
         wanted[new.name] = due_new
-    if olds and asked_old < due_old:
-        # Somebody took old pods away: they come back as what they were.
+    if olds and olds[-1].is_whole and asked_old < due_old:
+        # Pods were added, or taken away by hand: they are of what was whole, not of what was left half-way.
         wanted[olds[-1].name] += min(room, due_old - asked_old)
     for name, shrunk in _shrunk(goal, new, olds, limits, asked_old - due_old).items():
         wanted[name] -= shrunk
@@ -167,8 +185,11 @@ def follow(
         (s for s in sets if s is not newest),
         key=lambda s: (s.revision == app.status.current_revision, s.name),
     )
-    limits = limits_of(app, goal.replicas).within(shared)
-    scale = _scale(_while_paused(app, goal, newest), newest, olds, limits)
+    limits, whole = limits_of(app, goal.replicas), app.status.current_revision
+    counts = {s.name: replace(count(s, s.pods.dwell), is_whole=s.revision == whole) for s in (newest, *olds)}
+    beside = lent(goal, list(counts.values()), limits)
+    goal_now = _while_paused(app, goal, newest)
+    scale = _scale(goal_now, newest, olds, counts, limits.within(shared), beside)
     is_news = fact.revision != release.revision or fact.goal != goal or newest.rendered != rendered
     actions: list[NativeAction] = []
     for one in (newest, *olds):
@@ -184,9 +205,20 @@ def follow(
             actions.append(ChangeNative(REPLICA_SET, one.name, changed, release, goal, rendered))
         elif changed:
             actions.append(ChangeNative(REPLICA_SET, one.name, changed))
-        elif one is not newest and not one.asked and not one.pods:
+        elif _is_spent(app, one, newest):
             actions.append(DropNative(REPLICA_SET, one.name))
     return [*actions, *scale.pods]
+
+
+def _is_spent(app: CafeDeployment, one: ReplicaSetFact, newest: ReplicaSetFact) -> bool:
+    """Whether an old set has nothing left to do.
+
+    That of the revision that was released whole stays to the end, even without a pod: what is added in
+    mid-release is made by it. Without it the pods of a revision that was left half-way would be all that is
+    old, and a sick one would be brought to more pods than anybody had opened.
+    """
+    is_kept = one is newest or one.revision == app.status.current_revision
+    return not is_kept and not one.asked and not one.pods
 
 
 def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
@@ -213,11 +245,20 @@ class _Scale:
     pods: Sequence[PricePod | Deletion]
 
 
-def _scale(goal: UnitGoal, newest: ReplicaSetFact, olds: Sequence[ReplicaSetFact], limits: Limits) -> _Scale:
+def _scale(
+    goal: UnitGoal,
+    newest: ReplicaSetFact,
+    olds: Sequence[ReplicaSetFact],
+    counts: Mapping[str, Count],
+    limits: Limits,
+    beside: int,
+) -> _Scale:
     """Decide the numbers; a set shrinks only once the pods that are to go are known to its controller."""
     dwell = newest.pods.dwell
-    counts = {one.name: count(one, dwell) for one in (newest, *olds)}
-    wanted = decide_replicas(goal, counts[newest.name], [counts[o.name] for o in olds], limits)
+    new, rest = counts[newest.name], [counts[old.name] for old in olds]
+    # What is lent for marked pods of the newest set is made by it.
+    wish = UnitGoal(goal.replicas + beside, goal.partition + min(beside, new.marked))
+    wanted = decide_replicas(wish, new, rest, replace(limits, surge=limits.surge - beside))
     moved = {one.name: wanted[one.name] for one in (newest, *olds) if wanted[one.name] != one.asked}
     pods: list[PricePod | Deletion] = []
     for one in (newest, *olds):
