@@ -12,6 +12,7 @@ import msgspec
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.catalogue import CATALOGUE
 from cafe_sim.harness.faults.kinds import FaultKind
+from cafe_sim.harness.names import IN_PLACE, REPLICA, STATEFUL
 from cafe_sim.harness.plan import Plan, PlannedFault, PlannedStep, Shape
 
 STEPS = (
@@ -19,6 +20,8 @@ STEPS = (
     ("annotate", 1), ("set environment", 1), ("delete pod", 1), ("replace pod", 1),
 )  # fmt: skip
 """What release managers do after the first deployment, and how often."""
+KINDS = (IN_PLACE, IN_PLACE, REPLICA, STATEFUL)
+"""Kinds of pod set, and how often: that which has controllers of our own more often."""
 USUAL = tuple(name for name, weight in STEPS for _ in range(weight))
 
 
@@ -42,7 +45,9 @@ def draw_plan(
     chance = Chance(seed, "plan")
     # Renewals are most of what a small world does; only one in three is as hasty as the default.
     lease = chance.stream("lease").one_of((15, 60, 60))
-    drawn = msgspec.structs.replace(_draw_shape(chance.stream("shape")), **{"lease": lease, **(shape or {})})
+    kind = (shape or {}).get("kind") or chance.stream("kind").one_of(KINDS)
+    sized = _of_kind(kind, _draw_shape(chance.stream("shape")), chance.stream("surge"))
+    drawn = msgspec.structs.replace(sized, **{"lease": lease, **(shape or {})})
     story = _draw_steps(chance.stream("steps"), drawn, steps or USUAL)
     length = sum(step.after for step in story) + 60.0
     pool = [k for k in CATALOGUE.values() if k.is_usual and (k.is_contract or not only_contract)]
@@ -77,6 +82,18 @@ def _draw_shape(chance: Chance) -> Shape:
         history=chance.one_of((10_000, 10_000, 50)),
         mind=float(chance.one_of((1, 5, 30))),
         silence=1800.0 if chance.is_so(1 / 16) else 330.0,
+    )
+
+
+def _of_kind(kind: str, shape: Shape, chance: Chance) -> Shape:
+    """Return a shape as an application of that kind may have it: only InPlaceSets update in place."""
+    if kind == IN_PLACE:
+        return shape
+    policy = "InPlaceIfPossible" if shape.policy == "InPlaceOnly" else shape.policy
+    surge = chance.one_of((0, 0, 1, 2)) if kind == REPLICA else 0
+    unavailable = 0 if surge and chance.is_so(0.5) else shape.unavailable
+    return msgspec.structs.replace(
+        shape, kind=kind, grace=0, policy=policy, surge=surge, unavailable=unavailable
     )
 
 

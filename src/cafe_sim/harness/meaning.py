@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+import msgspec
+
 from cafe_sim.harness.badinput import BadInput, demand_known
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.draw import draw_step
 from cafe_sim.harness.faults.catalogue import CATALOGUE
+from cafe_sim.harness.names import IN_PLACE, REPLICA, SETS_OF
 from cafe_sim.harness.people import ACTIONS
 from cafe_sim.harness.plan import Plan, Shape
 
@@ -22,8 +25,8 @@ FEW: Final = 5
 """An argument with no more values than that has bounds; others are numbers of something, taken modulo."""
 LARGE: Final = Shape(cells=8, nodes=3, candidates=3, servers=3, replicas=8)
 SMALLEST: Final[Mapping[str, int]] = {
-    "cells": 1, "nodes": 1, "replicas": 0, "batch": 1, "unavailable": 1, "grace": 0, "dwell": 0,
-    "candidates": 1, "servers": 1, "slowest": 1, "history": 1, "mind": 0, "lease": 1,
+    "cells": 1, "nodes": 1, "replicas": 0, "batch": 1, "unavailable": 0, "grace": 0, "dwell": 0,
+    "candidates": 1, "servers": 1, "slowest": 1, "history": 1, "mind": 0, "lease": 1, "surge": 0,
 }  # fmt: skip
 LARGEST: Final[Mapping[str, int]] = {"cells": 8}
 POLICIES: Final = ("InPlaceIfPossible", "InPlaceOnly", "Recreate")
@@ -71,6 +74,14 @@ def _amiss_with_shape(shape: Shape) -> Iterator[str]:
             yield f"shape.{name} is {value}"
     if shape.policy not in POLICIES:
         yield f'shape.policy is "{shape.policy}", none of {", ".join(POLICIES)}'
+    if shape.kind not in SETS_OF:
+        yield f'shape.kind is "{shape.kind}", none of {", ".join(SETS_OF)}'
+    elif shape.kind != IN_PLACE and (shape.grace or shape.policy == "InPlaceOnly"):
+        yield f"shape.kind is {shape.kind}, whose pods are not updated in place"
+    if shape.surge and shape.kind != REPLICA:
+        yield f"shape.surge is {shape.surge}, which only ReplicaSets have"
+    if not shape.unavailable and not shape.surge:
+        yield "shape.unavailable is 0: nothing could ever be updated"
 
 
 def _amiss_with_times(name: str, *times: float) -> Iterator[str]:
@@ -102,7 +113,8 @@ def _seen(drawn: list[dict[str, Any]]) -> Mapping[str, frozenset[Any]]:
 @cache
 def _fault_args(name: str) -> Mapping[str, frozenset[Any]]:
     chance = Chance(0, f"meaning of {name}")
-    return _seen([CATALOGUE[name].draw(chance, LARGE) for _ in range(SAMPLES)])
+    shapes = [msgspec.structs.replace(LARGE, kind=kind) for kind in SETS_OF]
+    return _seen([CATALOGUE[name].draw(chance, shape) for _ in range(SAMPLES) for shape in shapes])
 
 
 @cache

@@ -2,6 +2,8 @@
 
 PODS = "pods"
 SETS = "inplacesets.apps.cafe.sofastack.io"
+REPLICA_SETS = "replicasets.apps"
+STATEFUL_SETS = "statefulsets.apps"
 APPS = "cafedeployments.apps.cafe.sofastack.io"
 REVISIONS = "controllerrevisions.apps"
 LEASES = "leases.coordination.k8s.io"
@@ -9,3 +11,8 @@ EVENTS = "events.events.k8s.io"
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SPACE = "default"
 APP = "web"
+IN_PLACE = "InPlaceSet"
+REPLICA = "ReplicaSet"
+STATEFUL = "StatefulSet"
+SETS_OF = {IN_PLACE: SETS, REPLICA: REPLICA_SETS, STATEFUL: STATEFUL_SETS}
+"""By kind of pod set, where the sets of an application's units are kept."""

@@ -72,6 +72,7 @@ def app_of(wishes: Wishes, shape: Shape, cells: list[str]) -> Json:
         "minReadySeconds": shape.dwell,
         "podUpgradePolicy": shape.policy,
         "pause": wishes.paused,
+        "maxSurge": shape.surge,
     }
     return {
         "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
@@ -79,6 +80,7 @@ def app_of(wishes: Wishes, shape: Shape, cells: list[str]) -> Json:
         "metadata": {"name": APP, "namespace": SPACE},
         "spec": {
             "replicas": wishes.replicas,
+            "podSetType": shape.kind,
             "selector": {"matchLabels": {"app": APP}},
             "topology": {"unitType": "Cell", "values": cells},
             "strategy": strategy,

@@ -65,6 +65,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         history: Commits of each kind that can be watched from.
         mind: Seconds that the operator takes to confirm.
         lease: Seconds after which another candidate may take over; the election's other times go with it.
+        kind: `podSetType`: which kind of pod set serves each unit.
+        surge: `strategy.maxSurge`, of each unit.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
             five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
@@ -85,6 +87,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     history: int = 10_000
     mind: float = 5.0
     lease: int = 15
+    kind: str = "InPlaceSet"
+    surge: int = 0
     silence: float = 330.0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cafe_sim.harness.journal import Entry
+from cafe_sim.harness.names import IN_PLACE
 from cafe_sim.harness.numerals import counted
 from cafe_sim.harness.oracle.rules import RULES
 from cafe_sim.harness.plan import Plan, PlannedFault, Shape
@@ -53,6 +54,9 @@ def _strategy(shape: Shape) -> str:
     words = ["Beta first" if shape.beta else "no Beta", f"groups of {shape.batch}"]
     words += ["confirmed by a person"] if shape.confirm else []
     words += [f"{shape.unavailable} unavailable at most", f"grace {shape.grace} s", f"dwell {shape.dwell} s"]
+    if shape.kind != IN_PLACE:
+        words += [f"{shape.surge} too many at most"] if shape.surge else []
+        return f"{', '.join(words)}, served by {shape.kind}s"
     return ", ".join([*words, shape.policy])
 
 

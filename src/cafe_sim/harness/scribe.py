@@ -3,14 +3,14 @@
 Only failures that are looked at have a scribe: it costs time, and the trace hash doesn't know of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from cafe.api.names import CONFIRM_ANNOTATION, CONTROLLER_LEASE, UPDATE_STATE_ANNOTATION
+from cafe.api.names import CONFIRM_ANNOTATION, CONTROLLER_LEASE, UNIT_GOAL_ANNOTATION, UPDATE_STATE_ANNOTATION
 from cafe_sim.apiserver.store import Commit
 from cafe_sim.contract import Json
 from cafe_sim.harness.journal import Entry
-from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
 from cafe_sim.harness.oracle.truth import condition, gate_of, image_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 CLUSTER: Final = "cluster"
 """Who kubelets, scheduler and garbage collector are in a timeline."""
-WORDS: Final = {PODS: "pod", SETS: "set", APPS: "app", LEASES: "lease"}
+WORDS: Final = {
+    PODS: "pod", SETS: "set", REPLICA_SETS: "set", STATEFUL_SETS: "set", APPS: "app", LEASES: "lease",
+}  # fmt: skip
 
 
 class Scribe:
@@ -59,8 +61,7 @@ def _told(resource: str, commit: Commit) -> Iterator[str]:
         return
     if "deletionTimestamp" in new["metadata"] and "deletionTimestamp" not in old["metadata"]:
         yield "is to be deleted"
-    tell = {PODS: _pod_changes, SETS: _set_changes, APPS: _app_changes, LEASES: _lease_changes}[resource]
-    yield from tell(old, new)
+    yield from TELLS[resource](old, new)
 
 
 def _changed(word: str, old: object, new: object) -> Iterator[str]:
@@ -114,6 +115,31 @@ def _app_changes(old: Json, new: Json) -> Iterator[str]:
 
 def _lease_changes(old: Json, new: Json) -> Iterator[str]:
     yield from _changed("holder", *(str(lease["spec"].get("holderIdentity", "")) for lease in (old, new)))
+
+
+def _native_changes(old: Json, new: Json) -> Iterator[str]:
+    before, after = old["spec"], new["spec"]
+    yield from _changed("replicas", before["replicas"], after["replicas"])
+    yield from _changed("partition", *(_rolling(spec) for spec in (before, after)))
+    yield from _changed(
+        "image", *(spec["template"]["spec"]["containers"][0]["image"] for spec in (before, after))
+    )
+    yield from _changed("goal", *(_annotations(one).get(UNIT_GOAL_ANNOTATION) for one in (old, new)))
+
+
+def _rolling(spec: Json) -> int | None:
+    found: int | None = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition")
+    return found
+
+
+TELLS: Final[Mapping[str, Callable[[Json, Json], Iterator[str]]]] = {
+    PODS: _pod_changes,
+    SETS: _set_changes,
+    REPLICA_SETS: _native_changes,
+    STATEFUL_SETS: _native_changes,
+    APPS: _app_changes,
+    LEASES: _lease_changes,
+}
 
 
 def _status(obj: Json, field: str) -> Json | None:

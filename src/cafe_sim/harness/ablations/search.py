@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from cafe_sim.harness.ablations import Ablation
 from cafe_sim.harness.draw import draw_plan
+from cafe_sim.harness.names import IN_PLACE
 from cafe_sim.harness.plan import Plan, PlannedFault
 from cafe_sim.harness.run import run
 
@@ -35,7 +36,9 @@ def plan_of(ablation: Ablation | None, seed: int) -> Plan:
     """Return the plan that a seed stands for where *ablation* is looked for."""
     if ablation is None:
         return draw_plan(seed)
-    plan = draw_plan(seed, kinds=ablation.kinds, steps=ablation.steps, shape=ablation.shape)
+    plan = draw_plan(
+        seed, kinds=ablation.kinds, steps=ablation.steps, shape={"kind": IN_PLACE, **ablation.shape}
+    )
     focused = (
         msgspec.structs.replace(fault, args={**fault.args, **ablation.args.get(fault.kind, {})})
         for fault in plan.faults

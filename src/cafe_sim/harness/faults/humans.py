@@ -13,7 +13,7 @@ from cafe.api.names import (
 from cafe_sim.contract import ApiError, Json
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo, nothing
-from cafe_sim.harness.names import APP, APPS, PODS, SETS, SPACE
+from cafe_sim.harness.names import APP, APPS, IN_PLACE, PODS, SETS_OF, SPACE, STATEFUL
 from cafe_sim.harness.oracle.truth import gate_of
 from cafe_sim.harness.plan import Shape
 
@@ -59,13 +59,23 @@ def _draw_confirm(chance: Chance, _: Shape) -> Args:
 
 def _revert_set(world: "World", args: Args, _: Chance) -> Undo:
     """A GitOps tool, or a hand, puts a set's spec back to what it was."""
-    sets = world.server.list(SETS, SPACE)
+    resource = SETS_OF[world.plan.shape.kind]
+    sets = world.server.list(resource, SPACE)
     if sets:
         found = sets[args["which"] % len(sets)]
-        strategy = {"partition": 0}
-        if _patch(world, SETS, found["metadata"]["name"], {"spec": {"strategy": strategy}}):
+        if _patch(world, resource, found["metadata"]["name"], {"spec": _reverted(found)}):
             world.met("somebody reverts a set")
     return no_undo
+
+
+def _reverted(found: Json) -> Json:
+    """Return what of a set's spec was another once: nothing opened yet, or a pod less."""
+    replicas = int(found["spec"]["replicas"])
+    if found["kind"] == IN_PLACE:
+        return {"strategy": {"partition": 0}}
+    if found["kind"] == STATEFUL:
+        return {"updateStrategy": {"rollingUpdate": {"partition": replicas}}}
+    return {"replicas": max(0, replicas - 1)}
 
 
 def _draw_which(chance: Chance, _: Shape) -> Args:
@@ -144,7 +154,8 @@ def _corrupt_state(world: "World", args: Args, _: Chance) -> Undo:
 def _corrupt_label(world: "World", args: Args, _: Chance) -> Undo:
     """A pod no longer says which revision it runs; InPlaceOnly forbids to replace it, and says so."""
     pods = world.pods()
-    if pods and world.plan.shape.policy != "InPlaceOnly":
+    shape = world.plan.shape
+    if pods and shape.policy != "InPlaceOnly" and shape.kind == IN_PLACE:
         name = pods[args["which"] % len(pods)]["metadata"]["name"]
         if _patch(world, PODS, name, {"metadata": {"labels": {REVISION_LABEL: "corrupted"}}}):
             world.met("label is corrupted")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cafe_sim.harness.candidates import Candidate
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo
-from cafe_sim.harness.faults.requests import TARGETS
+from cafe_sim.harness.faults.requests import draw_target
 from cafe_sim.harness.network import Mishap, Sent
 from cafe_sim.harness.plan import Shape
 
@@ -32,9 +32,9 @@ def _crash(world: "World", args: Args, _: Chance) -> Undo:
     return no_undo
 
 
-def _draw_write(chance: Chance, _: Shape) -> Args:
+def _draw_write(chance: Chance, shape: Shape) -> Args:
     return {
-        "target": chance.one_of(TARGETS),
+        "target": draw_target(chance, shape),
         "after": chance.below(6),
         "point": chance.one_of(POINTS),
     }

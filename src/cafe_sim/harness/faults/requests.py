@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.kinds import Args, Begin, FaultKind, Undo, nothing
+from cafe_sim.harness.names import IN_PLACE, SETS_OF
 from cafe_sim.harness.network import Mishap, Sent, refusal
 from cafe_sim.harness.plan import Shape
 
@@ -49,10 +50,17 @@ class Some:
         return self.mishap
 
 
-def draw_writes(chance: Chance, _: Shape) -> Args:
+def draw_target(chance: Chance, shape: Shape) -> str:
+    """Draw what writes go for; those for sets are for sets of the kind that there is."""
+    target = chance.one_of(TARGETS)
+    resource, _, _ = SETS_OF[shape.kind].partition(".")
+    return resource if shape.kind != IN_PLACE and target.startswith("inplacesets") else target
+
+
+def draw_writes(chance: Chance, shape: Shape) -> Args:
     """Draw which writes are hit, and how many."""
     return {
-        "target": chance.one_of(TARGETS),
+        "target": draw_target(chance, shape),
         "share": chance.one_of((0.1, 0.5, 1.0)),
         "most": chance.one_of((1, 2, 5, 1000)),
     }

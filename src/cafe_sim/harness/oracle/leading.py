@@ -6,7 +6,7 @@ left it.
 
 from cafe.api.names import REVISION_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.workloads.domain.pods import read_state
-from cafe_sim.harness.names import APPS, PODS, SETS
+from cafe_sim.harness.names import APPS, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
 from cafe_sim.harness.oracle.invariant import Invariant
 from cafe_sim.harness.oracle.safety import count_of
 from cafe_sim.harness.oracle.truth import (
@@ -73,14 +73,14 @@ def partitions_follow_the_status(truth: Truth, change: Change) -> str | None:
     """A set is asked for no more updated pods than the groups that the stored status calls open."""
     if not change.is_ours or change.is_gone or change.old is None:
         return None
-    most = _open_in(truth, change)
+    most = open_in(truth, change)
     asked = change.new["spec"]["strategy"]["partition"]
     if most is None or asked <= most or asked <= change.old["spec"]["strategy"]["partition"]:
         return None
     return f"{change.name} is asked for {asked} updated pods, {most} are open"
 
 
-def _open_in(truth: Truth, change: Change) -> int | None:
+def open_in(truth: Truth, change: Change) -> int | None:
     """Return how many pods of a set the stored status has opened; None if its plan is for another one."""
     status = (truth.app or {}).get("status") or {}
     plan, opened = status.get("plan") or {}, status.get("currentGroup")
@@ -100,7 +100,7 @@ def templates_come_closed(truth: Truth, change: Change) -> str | None:
     was = (change.old["metadata"].get("labels") or {}).get(REVISION_LABEL)
     will = (change.new["metadata"].get("labels") or {}).get(REVISION_LABEL)
     asked = change.new["spec"]["strategy"]["partition"]
-    if was == will or asked <= (_open_in(truth, change) or 0):  # On the way back a plan may still hold.
+    if was == will or asked <= (open_in(truth, change) or 0):  # On the way back a plan may still hold.
         return None
     return f"{change.name} got the template of {will} and is asked for {asked} updated pods at once"
 
@@ -159,7 +159,7 @@ LEADING: tuple[Invariant, ...] = (
             resource,
             only_the_leader_writes,
         )
-        for resource in (PODS, SETS, APPS)
+        for resource in (PODS, SETS, REPLICA_SETS, STATEFUL_SETS, APPS)
     ),
     Invariant(
         "gate rises by proof",

@@ -1,12 +1,19 @@
 """What must come true once the world has healed. One readable list, at the end of the file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cafe.api.names import CONFIRM_ANNOTATION, SPECIFIED_DELETE_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
+from cafe.api.names import (
+    CONFIRM_ANNOTATION,
+    DELETION_COST_ANNOTATION,
+    SPECIFIED_DELETE_LABEL,
+    UNIT_LABEL,
+    UPDATE_STATE_ANNOTATION,
+)
 from cafe_sim.contract import Json
-from cafe_sim.harness.names import SETS, SPACE
+from cafe_sim.harness.names import IN_PLACE, REPLICA, SETS, SETS_OF, SPACE, STATEFUL
+from cafe_sim.harness.oracle.natives import partition_of
 from cafe_sim.harness.oracle.truth import controller_uid, image_of, is_leaving, serves
 from cafe_sim.harness.people import Wishes
 
@@ -97,8 +104,13 @@ def containers_are_as_reported(world: "World", wishes: Wishes) -> str | None:
 
 
 def statuses_are_true(world: "World", _: Wishes) -> str | None:
-    """Each set counts the pods that serve as there are."""
+    """Each set, and the application for each unit, counts the pods that serve as there are."""
     pods = world.pods()
+    for unit in ((world.app() or {}).get("status") or {}).get("units") or ():
+        name = unit["name"]
+        there = sum(serves(p) for p in pods if p["metadata"]["labels"].get(UNIT_LABEL) == name)
+        if unit.get("available", 0) != there:
+            return f"the status tells of {unit.get('available', 0)} available pods in {name}, not {there}"
     for found in world.server.list(SETS, SPACE):
         mine = [p for p in pods if controller_uid(p) == found["metadata"]["uid"]]
         told = (found.get("status") or {}).get("availableReplicas", 0)
@@ -108,20 +120,40 @@ def statuses_are_true(world: "World", _: Wishes) -> str | None:
 
 
 def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
-    """No pod carries the marks of an update or is to be replaced, and no confirmation is open."""
+    """No pod carries the marks of an update or is to be replaced, and no confirmation or set is left."""
     for pod in world.pods():
         if SPECIFIED_DELETE_LABEL in (pod["metadata"].get("labels") or {}):
             return f"{pod['metadata']['name']} is marked, and not replaced yet"
         if UPDATE_STATE_ANNOTATION in (pod["metadata"].get("annotations") or {}):
             return f"{pod['metadata']['name']} still carries the state of an update"
+        if DELETION_COST_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+            return f"{pod['metadata']['name']} is still priced to go first"
     app = world.app()
     if app is not None and CONFIRM_ANNOTATION in (app["metadata"].get("annotations") or {}):
         return "the application still carries a confirmation"
-    sets = world.server.list(SETS, SPACE)
-    shut = [s["metadata"]["name"] for s in sets if s["spec"]["strategy"]["partition"] < s["spec"]["replicas"]]
-    if shut:
+    kind = world.plan.shape.kind
+    sets = world.server.list(SETS_OF[kind], SPACE)
+    if shut := [s["metadata"]["name"] for s in sets if IS_SHUT[kind](s)]:
         return f"{shut} are not asked to update all their pods"
     return None if len(sets) == len(world.cells) else f"there are {len(sets)} sets"
+
+
+def _is_shut_in_place(found: Json) -> bool:
+    return bool(found["spec"]["strategy"]["partition"] < found["spec"]["replicas"])
+
+
+def _is_shut_ordinal(found: Json) -> bool:
+    """Whether a pod that is made anew would be made of another revision than the newest."""
+    status = found.get("status") or {}
+    return partition_of(found) > 0 and status.get("currentRevision") != status.get("updateRevision")
+
+
+IS_SHUT: Mapping[str, Callable[[Json], bool]] = {
+    IN_PLACE: _is_shut_in_place,
+    REPLICA: lambda _: False,
+    STATEFUL: _is_shut_ordinal,
+}
+"""By kind of pod set, how one is told that keeps pods from the newest revision."""
 
 
 LIVENESS: tuple[Promise, ...] = (

@@ -98,10 +98,14 @@ def groups_are_done_by_proof(truth: Truth, change: Change) -> str | None:
 
 
 def _pods_of_unit(truth: Truth, unit: str, now: float) -> list[PodTruth]:
+    bodies = (
+        *((uid, found.body) for uid, found in truth.sets.items()),
+        *((uid, found.body) for uid, found in truth.natives.items()),
+    )
     sets = {
         uid
-        for uid, found in truth.sets.items()
-        if (found.body["metadata"].get("labels") or {}).get("cafe.sofastack.io/unit", "") == unit
+        for uid, body in bodies
+        if (body["metadata"].get("labels") or {}).get("cafe.sofastack.io/unit", "") == unit
     }
     return [p for p in truth.lately(now) if p.set_uid in sets]
 

@@ -2,11 +2,12 @@
 
 from cafe_sim.harness.oracle.leading import LEADING
 from cafe_sim.harness.oracle.liveness import ENDS, LIVENESS, NO_BUGS, QUIET
+from cafe_sim.harness.oracle.natives import NATIVES
 from cafe_sim.harness.oracle.releasing import RELEASING
 from cafe_sim.harness.oracle.safety import SAFETY
 
 RULES: dict[str, str] = {
-    **{rule.name: rule.sentence for rule in (*SAFETY, *RELEASING, *LEADING)},
+    **{rule.name: rule.sentence for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES)},
     **{promise.name: promise.sentence for promise in LIVENESS},
     QUIET: "Once all promises are kept, nothing but leases is written.",
     ENDS: "The run neither deadlocks nor turns in circles at one instant.",

@@ -138,7 +138,7 @@ def only_own_pods(truth: Truth, change: Change) -> str | None:
     if not change.is_ours or change.old is None:
         return None
     owner = controller_uid(change.old)
-    if not owner or owner in truth.sets:
+    if not owner or owner in truth.sets or owner in truth.natives:
         return None
     return f"{change.name} of {owner} was changed"
 

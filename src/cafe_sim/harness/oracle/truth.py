@@ -11,9 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cafe.api.names import CONFIRM_ANNOTATION, CONTROLLER_LEASE, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.api.names import (
+    CONFIRM_ANNOTATION,
+    CONTROLLER_LEASE,
+    SPECIFIED_DELETE_LABEL,
+    UNIT_LABEL,
+    UPDATE_GATE,
+    UPDATE_STATE_ANNOTATION,
+)
 from cafe_sim.contract import Json
-from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
 
 VIEW_AGE = 240.0
 """Seconds: the silence after which an informer gives a watch up, a request's time-out, and room."""
@@ -73,8 +80,14 @@ def is_leaving(pod: Json) -> bool:
 
 
 def serves(pod: Json) -> bool:
-    """Whether traffic may reach the pod."""
-    return not is_leaving(pod) and condition(pod, "Ready") == "True" and gate_of(pod) == "True"
+    """Whether traffic may reach the pod; those of native sets have no gate of ours."""
+    if is_leaving(pod) or condition(pod, "Ready") != "True":
+        return False
+    return gate_of(pod) == "True" or not _has_gate(pod)
+
+
+def _has_gate(pod: Json) -> bool:
+    return any(gate["conditionType"] == UPDATE_GATE for gate in pod["spec"].get("readinessGates") or ())
 
 
 def controller_uid(obj: Json) -> str:
@@ -150,6 +163,9 @@ class PodTruth:
         proven: The images with which it has served.
         disrupted: Since when a controller keeps it from serving; None while it isn't so.
         idle_since: Since when it has not served, for whatever reason; None while it serves.
+        serves_since: Since when it has served without a break; None while it doesn't.
+        marked_at: Until when its replacement was asked for; None if it never was, or still is.
+        is_removed: Whether a controller of ours deleted it.
     """
 
     body: Json
@@ -160,6 +176,44 @@ class PodTruth:
     proven: set[str] = field(default_factory=set)
     disrupted: float | None = None
     idle_since: float | None = None
+    serves_since: float | None = None
+    marked_at: float | None = None
+    is_removed: bool = False
+
+    def becomes(self, change: Change) -> None:
+        """Learn of the pod's next state."""
+        if self.is_marked:
+            self.marked_at = change.at
+        self.body, self.set_uid = change.new, controller_uid(change.new)
+        if gate_of(change.new) == "False" and (change.old is None or gate_of(change.old) != "False"):
+            self.gate_fell = change.at
+        self.is_removed |= change.is_ours and is_leaving(change.new)
+        if not serves(change.new):
+            self.serves_since = None
+            self.idle_since = change.at if self.idle_since is None else self.idle_since
+            return
+        self.serves_since = change.at if self.serves_since is None else self.serves_since
+        self.idle_since = self.disrupted = None
+        self.served_at = change.at
+        self.proven.add(image_of(change.new))
+
+    def goes(self, change: Change) -> None:
+        """Learn that the pod is gone."""
+        self.is_removed |= change.is_ours
+        self.idle_since = change.at if self.idle_since is None else self.idle_since
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its replacement is asked for."""
+        return SPECIFIED_DELETE_LABEL in (self.body["metadata"].get("labels") or {})
+
+    def may_seem_to_serve(self, since: float) -> bool:
+        """Whether a view from *since* or later may show it serving."""
+        return self.idle_since is None or (self.served_at is not None and self.idle_since >= since)
+
+    def served_all_along(self, since: float) -> bool:
+        """Whether each view from *since* on shows it serving."""
+        return self.serves_since is not None and self.serves_since <= since
 
 
 @dataclass
@@ -181,6 +235,19 @@ class SetTruth:
     lost: list[float] = field(default_factory=list)
 
 
+@dataclass
+class NativeTruth:
+    """One ReplicaSet or StatefulSet that serves a unit."""
+
+    body: Json
+    resource: str
+
+    @property
+    def unit(self) -> str:
+        """Return the unit that it serves."""
+        return str(self.body["metadata"]["labels"].get(UNIT_LABEL, ""))
+
+
 class Truth:
     """Follows all commits.
 
@@ -189,7 +256,8 @@ class Truth:
 
     Attributes:
         pods: By UID, those that exist.
-        sets: By UID, those that exist.
+        sets: By UID, the InPlaceSets that exist.
+        natives: By UID, the native sets that exist.
         app: The application, None while there is none.
         confirmed: What people confirmed so far, as `<group>/<planHash>`.
         confirmations: How often people wrote one.
@@ -209,6 +277,7 @@ class Truth:
         self.view_age = VIEW_AGE
         self.pods: dict[str, PodTruth] = {}
         self.sets: dict[str, SetTruth] = {}
+        self.natives: dict[str, NativeTruth] = {}
         self.app: Json | None = None
         self.confirmed: set[str] = set()
         self.confirmations = 0
@@ -223,6 +292,10 @@ class Truth:
             self._take_pod(change)
         elif change.resource == SETS:
             self._take_set(change)
+        elif change.resource in {REPLICA_SETS, STATEFUL_SETS}:
+            self.natives[change.new["metadata"]["uid"]] = NativeTruth(change.new, change.resource)
+            if change.is_gone:
+                del self.natives[change.new["metadata"]["uid"]]
         elif change.resource == APPS:
             self._take_app(change)
         elif change.resource == LEASES and change.name == CONTROLLER_LEASE:
@@ -263,26 +336,19 @@ class Truth:
 
     def _take_pod(self, change: Change) -> None:
         uid = change.new["metadata"]["uid"]
+        pod = self.pods.get(uid)
         if change.is_gone:
-            pod = self.pods.pop(uid, None)
             if pod is not None:
+                del self.pods[uid]
+                pod.goes(change)
                 self._gone.append((change.at, pod))
             return
-        pod = self.pods.get(uid)
         if pod is None:
             pod = self.pods[uid] = PodTruth(change.new, controller_uid(change.new), change.at)
-        served = change.old is not None and serves(change.old)
-        if gate_of(change.new) == "False" and (change.old is None or gate_of(change.old) != "False"):
-            pod.gate_fell = change.at
-        pod.body, pod.set_uid = change.new, controller_uid(change.new)
-        if pod.idle_since is None:
-            pod.idle_since = change.at
+        pod.becomes(change)
         if serves(change.new):
-            pod.idle_since = None
-            pod.served_at, pod.disrupted = change.at, None
-            pod.proven.add(image_of(change.new))
             self._replaced(pod, change.at)
-        elif served and change.is_ours:
+        elif change.is_ours and change.old is not None and serves(change.old):
             owner = self.sets.get(pod.set_uid)
             if not is_leaving(change.new):
                 pod.disrupted = change.at

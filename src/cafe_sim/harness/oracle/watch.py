@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from cafe_sim.apiserver.store import Commit
 from cafe_sim.harness.faults.catalogue import CATALOGUE
-from cafe_sim.harness.names import APPS, LEASES, PODS, SETS
+from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
 from cafe_sim.harness.oracle.leading import LEADING
+from cafe_sim.harness.oracle.natives import NATIVES
 from cafe_sim.harness.oracle.releasing import RELEASING
 from cafe_sim.harness.oracle.safety import SAFETY
 from cafe_sim.harness.oracle.truth import Change, Truth
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PROMPT = 20.0
 """Seconds within which controllers must act upon what they see, if nothing keeps them from seeing it."""
+JUDGED = (PODS, SETS, REPLICA_SETS, STATEFUL_SETS, APPS)
+SEEN = frozenset({*JUDGED, LEASES})
 BENT = "clock runs wrongly"
 """The fault of which no election promises anything: clocks whose speed differs by more than the margin."""
 
@@ -50,8 +53,10 @@ class Oracle:
         self.violations: list[Violation] = []
         self._world = world
         self._rules = {
-            resource: [rule for rule in (*SAFETY, *RELEASING, *LEADING) if rule.resource == resource]
-            for resource in (PODS, SETS, APPS)
+            resource: [
+                rule for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES) if rule.resource == resource
+            ]
+            for resource in JUDGED
         }
         world.watchers.append(self._saw)
 
@@ -61,7 +66,7 @@ class Oracle:
         self._world.tell("oracle", f"BROKEN {rule}: {how}")
 
     def _saw(self, resource: str, commit: Commit, author: str) -> None:
-        if resource not in {PODS, SETS, APPS, LEASES}:
+        if resource not in SEEN:
             return
         is_gone = commit.type == "DELETED"
         change = Change(self._world.loop.now, author, resource, commit.old, commit.new, is_gone)
