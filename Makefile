@@ -79,5 +79,6 @@ mutants: $(READY) ## Switch safeguards off one by one and see that a test notice
 ablations: $(READY) ## Switch safeguards off one by one and see that a simulated seed notices
 	@$(BIN)/python -m cafe_sim.harness.ablations
 
-sweep: $(READY) ## Cut the controller's power at each write of a story, in three ways
+sweep: $(READY) ## Cut the controller's power at each write of five stories, in three ways; A→B→C against A→C
 	@$(BIN)/python -m cafe_sim.harness.sweep
+	@$(BIN)/python -m cafe_sim.harness.superseding

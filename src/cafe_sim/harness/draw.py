@@ -114,6 +114,10 @@ def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedS
         args = {"batch": chance.between(1, 5)}
     elif name == "break":
         args = {"which": chance.below(3)}
+    elif name == "resize":
+        args = {"cpu": chance.one_of((100, 150, 200, 250))}
+    elif name == "outgrow":
+        args = {"cpu": chance.one_of((3900, 5000))}
     elif name in {"delete pod", "replace pod"}:
         args = {"which": chance.below(100)}
     return PlannedStep(do=name, after=after, args=args)

@@ -34,28 +34,36 @@ class Wishes:
         replicas: Pods in all.
         environment: Value of its one variable: a change of it can't be made in place.
         note: Value of an annotation of its template: a change of it needs no restart.
+        cpu: Thousandths of a CPU that each pod asks for; 0 for none.
         good: The last image that can serve.
+        fitting: The last amount of CPU for which nodes have room.
     """
 
     image: str = "web:1"
     replicas: int = 0
     environment: str = "1"
     note: str = "1"
+    cpu: int = 0
     good: str = "web:1"
+    fitting: int = 0
     paused: bool = False
     batch: int = 1
     confirm: bool = False
     releases: int = field(default=1)
 
 
-def template_of(wishes: Wishes) -> Json:
+def template_of(wishes: Wishes, shape: Shape) -> Json:
     """Return the pod template that is wished for."""
-    container = {
+    container: Json = {
         "name": "app",
         "image": wishes.image,
         "env": [{"name": "SETTING", "value": wishes.environment}],
         "readinessProbe": {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 2, "failureThreshold": 1},
     }
+    if wishes.cpu:
+        container["resources"] = {"requests": {"cpu": f"{wishes.cpu}m"}}
+        if shape.cold:
+            container["resizePolicy"] = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
     spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
     meta = {"labels": {"app": APP}, "annotations": {"note": wishes.note}}
     return {"metadata": meta, "spec": spec}
@@ -84,7 +92,7 @@ def app_of(wishes: Wishes, shape: Shape, cells: list[str]) -> Json:
             "selector": {"matchLabels": {"app": APP}},
             "topology": {"unitType": "Cell", "values": cells},
             "strategy": strategy,
-            "template": template_of(wishes),
+            "template": template_of(wishes, shape),
         },
     }
 
@@ -97,6 +105,7 @@ class Manager:
         self.wishes = wishes
         shape = world.plan.shape
         wishes.replicas, wishes.batch, wishes.confirm = shape.replicas, shape.batch, shape.confirm
+        wishes.cpu = wishes.fitting = shape.cpu
 
     def do(self, name: str, args: dict[str, Any]) -> None:
         """Do one thing; what the API refuses stays undone."""
@@ -136,7 +145,20 @@ class Manager:
     def _break(self, args: dict[str, Any]) -> None:
         self.image(BROKEN[args["which"]])
 
+    def _resize(self, args: dict[str, Any]) -> None:
+        """Ask for another amount of CPU; where none was asked for at first, none is."""
+        if self.wishes.cpu:
+            self.wishes.cpu = self.wishes.fitting = args["cpu"]
+            self.submit()
+
+    def _outgrow(self, args: dict[str, Any]) -> None:
+        """Ask for more CPU than a node has room for, unless the pod is alone on it."""
+        if self.wishes.cpu:
+            self.wishes.cpu = args["cpu"]
+            self.submit()
+
     def _go_back(self, _: dict[str, Any]) -> None:
+        self.wishes.cpu = self.wishes.fitting
         self.image(self.wishes.good)
 
     def _scale(self, args: dict[str, Any]) -> None:
@@ -183,6 +205,8 @@ ACTIONS: dict[str, Callable[[Manager, dict[str, Any]], None]] = {
     "release": Manager._release,  # noqa: SLF001 -- as above
     "retag": Manager._retag,  # noqa: SLF001 -- as above
     "break": Manager._break,  # noqa: SLF001 -- as above
+    "resize": Manager._resize,  # noqa: SLF001 -- as above
+    "outgrow": Manager._outgrow,  # noqa: SLF001 -- as above
     "go back": Manager._go_back,  # noqa: SLF001 -- as above
     "scale": Manager._scale,  # noqa: SLF001 -- as above
     "pause": Manager._pause,  # noqa: SLF001 -- as above

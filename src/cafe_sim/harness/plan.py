@@ -67,6 +67,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         lease: Seconds after which another candidate may take over; the election's other times go with it.
         kind: `podSetType`: which kind of pod set serves each unit.
         surge: `strategy.maxSurge`, of each unit.
+        cpu: Thousandths of a CPU that each pod asks for at first; 0 for none, and none it stays.
+        cold: Whether another amount of CPU needs a restart of its container.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
             five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
@@ -89,6 +91,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease: int = 15
     kind: str = "InPlaceSet"
     surge: int = 0
+    cpu: int = 0
+    cold: bool = False
     silence: float = 330.0
 
 

@@ -196,7 +196,7 @@ class Story:
         for undo in self._undo:
             undo()
         world.tell("world", "is healed")
-        if wishes.image != wishes.good:
+        if (wishes.image, wishes.cpu) != (wishes.good, wishes.fitting):
             self._manager.do("go back", {})
         if wishes.paused:
             self._manager.do("resume", {})

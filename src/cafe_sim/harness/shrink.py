@@ -22,7 +22,7 @@ CALM: Final[tuple[tuple[str, Any], ...]] = (
     ("cells", 1), ("replicas", 1), ("nodes", 1), ("candidates", 1), ("servers", 1), ("grace", 0),
     ("dwell", 0), ("batch", 1), ("unavailable", 1), ("slowest", 2), ("history", 10_000), ("mind", 1.0),
     ("confirm", False), ("beta", False), ("policy", "InPlaceIfPossible"), ("surge", 0),
-    ("kind", "InPlaceSet"),
+    ("kind", "InPlaceSet"), ("cold", False),
 )  # fmt: skip
 """Sizes, and what each is in the smallest and calmest world."""
 

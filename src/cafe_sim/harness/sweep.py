@@ -1,9 +1,9 @@
-"""The crash sweep: one story, a power cut at each of its writes, and always the same end.
+"""The crash sweep: a story, a power cut at each of its writes, and always the same end.
 
     clean run ──▶ N writes ──▶ for each: cut before it is sent │ applied, reply lost │ reply there, unused
                                   └──▶ the same pods, plan and restarts as in the clean run, no rule broken
 
-`python -m cafe_sim.harness.sweep [EVERY]` runs the whole, or each EVERY-th write.
+`python -m cafe_sim.harness.sweep [EVERY] [STORY…]` runs the whole, or each EVERY-th write, or these stories.
 """
 
 import os
@@ -15,12 +15,10 @@ from typing import NoReturn
 
 import msgspec
 
-from cafe.api.names import UNIT_LABEL
-from cafe_sim.contract import Json
+from cafe_sim.harness.ends import End, differences, end_of
 from cafe_sim.harness.faults.processes import POINTS, WORK, CrashAtWrite, is_meant
-from cafe_sim.harness.names import SETS, SPACE
+from cafe_sim.harness.names import IN_PLACE, REPLICA, STATEFUL
 from cafe_sim.harness.network import Mishap, Sent
-from cafe_sim.harness.oracle.truth import image_of
 from cafe_sim.harness.plan import Plan, PlannedFault, PlannedStep, Shape
 from cafe_sim.harness.run import Verdict, run
 from cafe_sim.harness.world import World
@@ -30,39 +28,46 @@ PAUSE = 60.0
 GLIMPSE = 60.0
 """Seconds of silence at the end of each run."""
 
-STORY = Plan(
-    seed=1,
-    shape=Shape(cells=2, nodes=1, replicas=4, batch=2, confirm=True, candidates=1, servers=1, mind=1.0),
-    steps=(
-        PlannedStep(do="deploy"),
-        PlannedStep(do="release", after=PAUSE),
-        PlannedStep(do="break", after=PAUSE, args={"which": 0}),
-        PlannedStep(do="go back", after=PAUSE),
-        PlannedStep(do="scale", after=PAUSE, args={"replicas": 6}),
-        PlannedStep(do="scale", after=PAUSE, args={"replicas": 4}),
-    ),
-    disorder=0.0,
-)
-"""First deployment, Beta, groups, confirmations, a bad image, the way back, scale out and in."""
+SHAPE = Shape(cells=2, nodes=1, replicas=4, batch=2, confirm=True, candidates=1, servers=1, mind=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a world ended, as far as every run must end alike.
+def _story(kind: str) -> Plan:
+    return Plan(
+        seed=1,
+        shape=msgspec.structs.replace(SHAPE, kind=kind),
+        steps=(
+            PlannedStep(do="deploy"),
+            PlannedStep(do="release", after=PAUSE),
+            PlannedStep(do="break", after=PAUSE, args={"which": 0}),
+            PlannedStep(do="go back", after=PAUSE),
+            PlannedStep(do="scale", after=PAUSE, args={"replicas": 6}),
+            PlannedStep(do="scale", after=PAUSE, args={"replicas": 4}),
+        ),
+        disorder=0.0,
+    )
 
-    Attributes:
-        cells: Per cell what its pods are: image, note, environment.
-        restarts: Per cell how often its pods' containers were restarted, the most often first.
-        release: What the status says: phase, plan, group, revisions.
-        sets: Per set: replicas, partition, revisions.
-        names: Of the pods: a power cut before a create may lead to others.
-    """
 
-    cells: dict[str, list[tuple[str, str, str]]]
-    restarts: dict[str, list[int]]
-    release: tuple[object, ...]
-    sets: dict[str, tuple[object, ...]]
-    names: frozenset[str]
+def _resizing(*, is_cold: bool) -> Plan:
+    """Return a story of pods that get more CPU, with or without a restart, and then more than there is."""
+    return Plan(
+        seed=1,
+        shape=msgspec.structs.replace(SHAPE, cpu=100, cold=is_cold),
+        steps=(
+            PlannedStep(do="deploy"),
+            PlannedStep(do="resize", after=PAUSE, args={"cpu": 200}),
+            PlannedStep(do="outgrow", after=PAUSE, args={"cpu": 3900}),
+            PlannedStep(do="go back", after=PAUSE),
+        ),
+        disorder=0.0,
+    )
+
+
+STORIES = {
+    **{kind: _story(kind) for kind in (IN_PLACE, REPLICA, STATEFUL)},
+    "resize": _resizing(is_cold=False),
+    "cold-resize": _resizing(is_cold=True),
+}
+"""For each kind: first deployment, Beta, groups, confirmations, a bad image, way back, scale out and in."""
 
 
 class Onlooker:
@@ -111,64 +116,33 @@ class Cut:
     is_renamed: bool
 
 
-def end_of(world: World) -> End:
-    """Look at how a world is now."""
-    cells: dict[str, list[tuple[str, str, str]]] = {}
-    restarts: dict[str, list[int]] = {}
-    for pod in world.pods():
-        cell = pod["metadata"]["labels"].get(UNIT_LABEL, "")
-        note = pod["metadata"]["annotations"].get("note", "")
-        setting = pod["spec"]["containers"][0]["env"][0]["value"]
-        cells.setdefault(cell, []).append((image_of(pod), note, setting))
-        restarts.setdefault(cell, []).append(pod["status"]["containerStatuses"][0]["restartCount"])
-    status = (world.app() or {}).get("status") or {}
-    return End(
-        cells={cell: sorted(found) for cell, found in sorted(cells.items())},
-        restarts={cell: sorted(found, reverse=True) for cell, found in sorted(restarts.items())},
-        release=_release_of(status),
-        sets={found["metadata"]["name"]: _set_of(found) for found in world.server.list(SETS, SPACE)},
-        names=frozenset(pod["metadata"]["name"] for pod in world.pods()),
-    )
-
-
-def _release_of(status: Json) -> tuple[object, ...]:
-    names = ("phase", "currentGroup", "currentRevision", "updateRevision", "collisionCount")
-    return (*(status.get(name) for name in names), (status.get("plan") or {}).get("hash"))
-
-
-def _set_of(found: Json) -> tuple[object, ...]:
-    spec, status = found["spec"], found["status"]
-    told = (status["currentRevision"], status["updateRevision"])
-    return (spec["replicas"], spec["strategy"]["partition"], *told)
-
-
-def clean_run() -> tuple[Sequence[str], End]:
+def clean_run(story: Plan) -> tuple[Sequence[str], End]:
     """Tell the story without a power cut; return its writes and its end.
 
     Raises:
         RuntimeError: The story itself breaks a rule.
     """
     onlooker = Onlooker()
-    verdict = run(STORY, silence=GLIMPSE, guest=onlooker)
+    verdict = run(story, silence=GLIMPSE, guest=onlooker)
     if not verdict.is_good or onlooker.end is None:
         raise RuntimeError(f"the story breaks a rule without any power cut: {verdict.violations}")
     return onlooker.writes, onlooker.end
 
 
-def plan_of(number: int, point: str) -> Plan:
-    """Return the story with a power cut at its write *number*, from 0."""
-    length = sum(step.after for step in STORY.steps) + PAUSE
+def plan_of(story: Plan, number: int, point: str) -> Plan:
+    """Return a story with a power cut at its write *number*, from 0."""
+    length = sum(step.after for step in story.steps) + PAUSE
     cut = PlannedFault(
         kind="controller dies at a write",
         at=0.0,
         lasts=length,
         args={"target": WORK, "after": number, "point": point},
     )
-    return msgspec.structs.replace(STORY, faults=(cut,))
+    return msgspec.structs.replace(story, faults=(cut,))
 
 
-def sweep(every: int = 1, first: int = 0) -> list[Cut]:
-    """Cut the power at each *every*-th write, in all three ways.
+def sweep(story: Plan, every: int = 1, first: int = 0) -> list[Cut]:
+    """Tell a story, and cut the power at each *every*-th write, in all three ways.
 
     Up to its cut each run is the clean one. So that one is told once, and the process forks at its writes:
     each child cuts the power and goes on to an end of its own, which it sends home.
@@ -177,7 +151,7 @@ def sweep(every: int = 1, first: int = 0) -> list[Cut]:
         RuntimeError: The story itself breaks a rule, or a child died.
     """
     forks = Forks(every, first)
-    verdict = run(STORY, silence=GLIMPSE, guest=forks)
+    verdict = run(story, silence=GLIMPSE, guest=forks)
     if forks.home is not None:
         forks.send_home(verdict)
     if not verdict.is_good or forks.end is None:
@@ -262,33 +236,27 @@ def _received(reading: int, child: int) -> Told:
     return msgspec.msgpack.decode(sent, type=Told)
 
 
-def differences(clean: End, cut: End) -> list[str]:
-    """Return how an end differs from the clean one where it may not."""
-    amiss = [
-        f"{name} are {getattr(cut, name)}, not {getattr(clean, name)}"
-        for name in ("cells", "release", "sets")
-        if getattr(cut, name) != getattr(clean, name)
-    ]
-    for cell, counts in cut.restarts.items():
-        usual = clean.restarts.get(cell, [])
-        if any(count > most for count, most in zip(counts, usual, strict=False)):
-            amiss.append(f"containers in {cell} were restarted {counts} times, not {usual}")
-    return amiss
-
-
 def main() -> int:
-    """Run the sweep and tell; 1 if an end is another one."""
-    every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    cuts = sweep(every)
+    """Run the sweeps and tell; 1 if an end is another one, 2 if there is no such story."""
+    words = sys.argv[1:]
+    every = int(words.pop(0)) if words and words[0].isdecimal() else 1
+    if strangers := [word for word in words if word not in STORIES]:
+        print(f"no story is called {' or '.join(strangers)}; there are {', '.join(STORIES)}")  # noqa: T201 -- a command
+        return 2
+    return max([_tell(name, sweep(STORIES[name], every)) for name in words or STORIES])
+
+
+def _tell(name: str, cuts: Sequence[Cut]) -> int:
     for cut in cuts:
         for how in cut.amiss:
-            print(f"write {cut.number} ({cut.write}), {cut.point}: {how}")  # noqa: T201 -- a command
+            print(f"{name}, write {cut.number} ({cut.write}), {cut.point}: {how}")  # noqa: T201 -- as above
     bad, renamed = sum(bool(cut.amiss) for cut in cuts), sum(cut.is_renamed for cut in cuts)
     took = os.times()
     seconds = took.user + took.system + took.children_user + took.children_system
     print(  # noqa: T201 -- as above
-        f"{len(cuts)} power cuts at {len({c.number for c in cuts})} writes: {bad} end otherwise; "
-        f"{renamed} with pods of other names; {seconds:.0f} s of CPU time"
+        f"{name:11} {len(cuts)} power cuts at {len({c.number for c in cuts})} writes: {bad} end otherwise; "
+        f"{renamed} with pods of other names; {seconds:.0f} s of CPU time by now",
+        flush=True,
     )
     return 1 if bad else 0
 

@@ -14,7 +14,7 @@ from cafe.api.names import (
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import IN_PLACE, REPLICA, SETS, SETS_OF, SPACE, STATEFUL
 from cafe_sim.harness.oracle.natives import partition_of
-from cafe_sim.harness.oracle.truth import controller_uid, image_of, is_leaving, serves
+from cafe_sim.harness.oracle.truth import controller_uid, cpu_of, image_of, is_leaving, serves
 from cafe_sim.harness.people import Wishes
 
 if TYPE_CHECKING:
@@ -84,6 +84,12 @@ def _amiss_with(pod: Json, wishes: Wishes) -> str | None:
         return f"{name} runs {image_of(pod)}, not {wishes.image}"
     if (pod["metadata"].get("annotations") or {}).get("note") != wishes.note:
         return f"{name} does not carry the annotation {wishes.note}"
+    wanted = f"{wishes.cpu}m" if wishes.cpu else ""
+    asked, given = (
+        cpu_of(one) for one in (pod["spec"]["containers"][0], pod["status"]["containerStatuses"][0])
+    )
+    if (asked, given) != (wanted, wanted):
+        return f"{name} asks for {asked or 'no'} CPU and has {given or 'none'}, not {wanted or 'none'}"
     if pod["spec"]["containers"][0]["env"][0]["value"] != wishes.environment:
         return f"{name} has an old environment"
     return None

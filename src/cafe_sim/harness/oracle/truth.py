@@ -73,6 +73,11 @@ def image_of(pod: Json) -> str:
     return str(pod["spec"]["containers"][0]["image"])
 
 
+def cpu_of(container: Json) -> str:
+    """Return the CPU that a container asks for, or by its status has; empty if none."""
+    return str(((container.get("resources") or {}).get("requests") or {}).get("cpu", ""))
+
+
 def is_leaving(pod: Json) -> bool:
     """Whether the pod is being deleted or has ended."""
     phase = (pod.get("status") or {}).get("phase")
