@@ -87,6 +87,21 @@ async def test_a_skipped_pod_counts_again_when_it_serves(kind: str) -> None:
         assert world.is_complete("web")
 
 
+@in_virtual_time
+async def test_a_skip_holds_for_the_revision_that_it_was_said_of() -> None:
+    async with a_world() as world:
+        sick = await with_a_sick_pod(world, "InPlaceSet", needWaitingForConfirm=False)
+        name = sick["metadata"]["name"]
+        world.annotate(PODS, name, **{SKIP_ANNOTATION: "broken disk"})
+        await world.run(lambda: world.is_complete("web"))
+        world.set_image(APPS, "web", "web:bad")
+        await world.run(lambda: image(world.pod(name)) == "web:bad")
+        await world.rest()
+        assert SKIP_ANNOTATION not in world.pod(name)["metadata"]["annotations"]
+        assert not world.is_complete("web")
+        assert sum(unit.get("skipped", 0) for unit in told(world)["units"]) == 0
+
+
 @kinds
 @in_virtual_time
 async def test_a_failing_pod_is_made_anew_at_its_revision(kind: str) -> None:

@@ -50,7 +50,8 @@ SPECIFIED_DELETE_LABEL = f"{DOMAIN}/specified-delete"
 """On a pod, with any value: replace this pod as soon as the budget allows it."""
 
 SKIP_ANNOTATION = f"{DOMAIN}/skip"
-"""On a pod: why a release need not wait for it, as a person says; it counts again once it serves."""
+"""On a pod: why a release need not wait for it, as a person says; it counts again once it serves, and
+is dropped when the pod is brought to another revision."""
 
 DELETION_COST_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
 """On pods: lower is deleted first (KEP-2255)."""

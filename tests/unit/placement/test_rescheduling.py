@@ -1,5 +1,6 @@
 """Room: who is capped, who takes over, and when a unit is tried again."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from cafe.placement.contract import Cap, Crowding, Moved, Patience, Room
 from cafe.placement.domain.rescheduling import capped, move
+from cafe.placement.domain.spread import spread
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -97,13 +99,53 @@ def test_a_cap_that_is_no_cap_any_more_goes() -> None:
     assert moved({"a": 2, "b": 2}, {"b": fed(2)}, Cap("b", 3, NOW)).caps == ()
 
 
+def test_who_takes_over_and_finds_no_room_either_hands_it_on() -> None:
+    cap = Cap("a", 0, NOW - 60 * SECOND)
+    rooms = {"a": fed(0), "b": hungry(3, 1), "c": fed(3)}
+    found = moved({"a": 2, "b": 2, "c": 2}, rooms, cap)
+    assert found.quotas == {"a": 0, "b": 2, "c": 4}
+    assert found.caps == (cap, Cap("b", 2, NOW))
+
+
+def test_a_pod_that_serves_beyond_the_usual_share_stays_when_its_unit_is_capped() -> None:
+    cap = Cap("a", 0, NOW - 60 * SECOND)
+    rooms = {"a": fed(0), "b": hungry(4, 1), "c": fed(4)}
+    assert moved({"a": 4, "b": 2, "c": 2}, rooms, cap).quotas == {"a": 0, "b": 3, "c": 5}
+
+
+def test_a_try_is_made_also_where_nobody_else_has_room() -> None:
+    caps = (Cap("a", 2, NOW - 300 * SECOND), Cap("b", 1, NOW - 300 * SECOND))
+    found = moved({"a": 3, "b": 2}, {"a": hungry(3, 1), "b": fed(1)}, *caps)
+    assert found.caps == (Cap("a", 2, NOW), Cap("b", 1, NOW, is_tried=True))
+    assert found.quotas == {"a": 3, "b": 2}
+
+
+@given(st.integers(0, 12), st.integers(2, 4), st.data())
+def test_while_nothing_happens_nothing_is_moved_to_and_fro(
+    replicas: int, count: int, data: st.DataObject
+) -> None:
+    """Ties of a spread go to the plan that is followed, and so follow the pods that were moved."""
+    units = UNITS[:count]
+    rooms = {unit: data.draw(ROOMS) for unit in units}
+    plan: Mapping[str, int] = spread(replicas, units, {}, {})
+    caps: tuple[Cap, ...] = ()
+    for _ in range(4 * count):
+        found = moved(spread(replicas, units, {}, plan), rooms, *caps)
+        if (found.quotas, found.caps) == (plan, caps):
+            return
+        plan, caps = found.quotas, found.caps
+    raise AssertionError(f"never at rest: {plan}, {caps}")
+
+
 CAPS = st.lists(
     st.builds(Cap, st.sampled_from(UNITS), st.integers(0, 9), st.just(NOW), st.booleans()),
     unique_by=lambda cap: cap.unit,
 )
 QUOTAS = st.dictionaries(st.sampled_from(UNITS), st.integers(0, 9), min_size=1)
 ROOMS = st.builds(
-    lambda pods, starved, seconds: hungry(pods, min(pods, starved), seconds) if starved else fed(pods),
+    lambda pods, starved, seconds: (
+        hungry(pods, min(pods, starved), seconds) if pods and starved else fed(pods)
+    ),
     st.integers(0, 9),
     st.integers(0, 9),
     st.integers(0, 90),

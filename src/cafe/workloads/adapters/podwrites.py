@@ -8,7 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from cafe.api.names import REVISION_LABEL, SPECIFIED_DELETE_LABEL, UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.api.names import (
+    REVISION_LABEL,
+    SKIP_ANNOTATION,
+    SPECIFIED_DELETE_LABEL,
+    UPDATE_GATE,
+    UPDATE_STATE_ANNOTATION,
+)
 from cafe.kube.objects import format_time
 from cafe.kube.patches import Patch, StrategicPatch
 from cafe.workloads.domain.facts import Doubt, PodFact, UpdateState
@@ -100,6 +106,8 @@ def _changed(step: WriteChange, now: datetime) -> dict[str, Any]:
     annotations: dict[str, str | None] = dict(step.change.annotations)
     if step.before is not None:
         annotations[UPDATE_STATE_ANNOTATION] = wanted_state(step, now)
+    if step.pod.is_skipped:
+        annotations[SKIP_ANNOTATION] = None  # It was said of the revision that is left.
     patch: dict[str, Any] = {"metadata": _guarded(step.pod, labels=labels, annotations=annotations)}
     if step.change.images:
         containers = [{"name": name, "image": image} for name, image in step.change.images.items()]
