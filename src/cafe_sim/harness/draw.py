@@ -20,6 +20,11 @@ STEPS = (
     ("annotate", 1), ("set environment", 1), ("delete pod", 1), ("replace pod", 1),
 )  # fmt: skip
 """What release managers do after the first deployment, and how often."""
+DEMANDS = (
+    ("resize", 3), ("outgrow", 1), ("skip pod", 2), ("retry pod", 2), ("autoscale", 2), ("fill cell", 2),
+)  # fmt: skip
+"""What they ask beside, and how often."""
+USUAL_DEMANDS = tuple(name for name, weight in DEMANDS for _ in range(weight))
 KINDS = (IN_PLACE, IN_PLACE, REPLICA, STATEFUL)
 """Kinds of pod set, and how often: that which has controllers of our own more often."""
 USUAL = tuple(name for name, weight in STEPS for _ in range(weight))
@@ -32,6 +37,7 @@ def draw_plan(
     kinds: Sequence[str] = (),
     steps: Sequence[str] = (),
     shape: Mapping[str, Any] | None = None,
+    has_demands: bool = True,
 ) -> Plan:
     """Return the plan of a seed.
 
@@ -41,6 +47,7 @@ def draw_plan(
         kinds: Names of the faults to draw from; empty for all.
         steps: Names of what people do, to draw from; empty for all, the likely ones more often.
         shape: Parts of the shape that are not drawn.
+        has_demands: Whether people may ask for more than releases, in some worlds.
     """
     chance = Chance(seed, "plan")
     # Renewals are most of what a small world does; only one in three is as hasty as the default.
@@ -49,6 +56,8 @@ def draw_plan(
     sized = _of_kind(kind, _draw_shape(chance.stream("shape")), chance.stream("surge"))
     drawn = msgspec.structs.replace(sized, **{"lease": lease, **(shape or {})})
     story = _draw_steps(chance.stream("steps"), drawn, steps or USUAL)
+    if not steps and has_demands:
+        drawn, story = _with_demands(chance.stream("demands"), drawn, story)
     length = sum(step.after for step in story) + 60.0
     pool = [k for k in CATALOGUE.values() if k.is_usual and (k.is_contract or not only_contract)]
     if kinds:
@@ -105,6 +114,32 @@ def _draw_steps(chance: Chance, shape: Shape, names: Sequence[str]) -> tuple[Pla
     return tuple(steps)
 
 
+def _with_demands(
+    chance: Chance, shape: Shape, story: tuple[PlannedStep, ...]
+) -> tuple[Shape, tuple[PlannedStep, ...]]:
+    """Return a story with further steps in every second world; those that there are keep their times."""
+    if chance.is_so(0.5):
+        return shape, story
+    sized = msgspec.structs.replace(
+        shape, cpu=100, cold=chance.is_so(0.3), moves=chance.is_so(0.5), tolerance=chance.one_of((0, 0, 0, 1))
+    )
+    steps = list(story)
+    for _ in range(chance.between(1, 3)):
+        place, share = chance.between(1, len(steps)), chance.fraction()
+        demand = draw_step(chance, chance.one_of(USUAL_DEMANDS), 0.0, sized)
+        gap = steps[place].after if place < len(steps) else 60.0
+        before = round(gap * share, 3)
+        if place < len(steps):
+            steps[place] = msgspec.structs.replace(steps[place], after=round(gap - before, 3))
+        steps.insert(place, msgspec.structs.replace(demand, after=before))
+    if any(step.do == "fill cell" for step in steps):
+        # Who finds no room is moved only after a while, and only more pods find none.
+        more = {"replicas": chance.between(shape.replicas + 1, 2 * shape.replicas + 2)}
+        steps.append(PlannedStep(do="scale", after=5.0, args=more))
+        steps.append(PlannedStep(do="resume", after=float(chance.one_of((40, 120, 240)))))
+    return sized, tuple(steps)
+
+
 def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedStep:
     """Return a step with arguments of its kind."""
     args: dict[str, int] = {}
@@ -118,7 +153,11 @@ def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedS
         args = {"cpu": chance.one_of((100, 150, 200, 250))}
     elif name == "outgrow":
         args = {"cpu": chance.one_of((3900, 5000))}
-    elif name in {"delete pod", "replace pod"}:
+    elif name == "autoscale":
+        args = {"least": chance.between(1, shape.replicas + 4), "room": chance.between(0, 4)}
+    elif name == "fill cell":
+        args = {"cell": chance.below(shape.cells), "room": chance.one_of((0, 100, 200))}
+    elif name in {"delete pod", "replace pod", "skip pod", "retry pod"}:
         args = {"which": chance.below(100)}
     return PlannedStep(do=name, after=after, args=args)
 

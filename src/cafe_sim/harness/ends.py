@@ -6,7 +6,7 @@ from cafe.api.names import REVISION_LABEL, UNIT_LABEL
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import IN_PLACE, SETS_OF, SPACE, STATEFUL
 from cafe_sim.harness.oracle.natives import partition_of
-from cafe_sim.harness.oracle.truth import cpu_of, image_of
+from cafe_sim.harness.oracle.reading import cpu_of, image_of
 from cafe_sim.harness.world import World
 
 

@@ -27,6 +27,7 @@ LARGE: Final = Shape(cells=8, nodes=3, candidates=3, servers=3, replicas=8)
 SMALLEST: Final[Mapping[str, int]] = {
     "cells": 1, "nodes": 1, "replicas": 0, "batch": 1, "unavailable": 0, "grace": 0, "dwell": 0,
     "candidates": 1, "servers": 1, "slowest": 1, "history": 1, "mind": 0, "lease": 1, "surge": 0, "cpu": 0,
+    "tolerance": 0,
 }  # fmt: skip
 LARGEST: Final[Mapping[str, int]] = {"cells": 8}
 POLICIES: Final = ("InPlaceIfPossible", "InPlaceOnly", "Recreate")

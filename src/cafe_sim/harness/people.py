@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cafe.api.names import CONFIRM_ANNOTATION, SPECIFIED_DELETE_LABEL
 from cafe_sim.contract import ApiError, DeleteOptions, Json
+from cafe_sim.harness.demands import DEMANDS, clear
 from cafe_sim.harness.names import APP, APPS, PODS, SPACE
 from cafe_sim.harness.plan import Shape
 
@@ -21,6 +22,8 @@ MANAGER, OPERATOR = "release manager", "operator"
 BROKEN = ("web:missing", "web:crash", "web:unready")
 """Images that never serve: not to be pulled, ending at once, never ready."""
 AGAIN = "-again"
+MOVING = {"enable": True, "initialDelaySeconds": 30, "retrySeconds": 60}
+"""How pods that find no room are moved, if they are."""
 SAME_CONTENT = {f"web:{number}{AGAIN}": f"web:{number}" for number in range(1, 20)}
 """Tags of one content: what a build pipeline makes when nothing but the commit changed."""
 
@@ -31,7 +34,8 @@ class Wishes:
 
     Attributes:
         image: Of its only container.
-        replicas: Pods in all.
+        written: Pods in all, as the manifest has it.
+        bounds: The fewest and the most pods that an autoscaler keeps; None without one.
         environment: Value of its one variable: a change of it can't be made in place.
         note: Value of an annotation of its template: a change of it needs no restart.
         cpu: Thousandths of a CPU that each pod asks for; 0 for none.
@@ -40,7 +44,8 @@ class Wishes:
     """
 
     image: str = "web:1"
-    replicas: int = 0
+    written: int = 0
+    bounds: tuple[int, int] | None = None
     environment: str = "1"
     note: str = "1"
     cpu: int = 0
@@ -50,6 +55,12 @@ class Wishes:
     batch: int = 1
     confirm: bool = False
     releases: int = field(default=1)
+
+    @property
+    def replicas(self) -> int:
+        """Return how many pods there are to be in the end."""
+        least, most = self.bounds or (self.written, self.written)
+        return max(least, min(most, self.written))
 
 
 def template_of(wishes: Wishes, shape: Shape) -> Json:
@@ -81,16 +92,21 @@ def app_of(wishes: Wishes, shape: Shape, cells: list[str]) -> Json:
         "podUpgradePolicy": shape.policy,
         "pause": wishes.paused,
         "maxSurge": shape.surge,
+        "failureTolerance": shape.tolerance,
     }
     return {
         "apiVersion": "apps.cafe.sofastack.io/v1alpha1",
         "kind": "CafeDeployment",
         "metadata": {"name": APP, "namespace": SPACE},
         "spec": {
-            "replicas": wishes.replicas,
+            "replicas": wishes.written,
             "podSetType": shape.kind,
             "selector": {"matchLabels": {"app": APP}},
-            "topology": {"unitType": "Cell", "values": cells},
+            "topology": {
+                "unitType": "Cell",
+                "values": cells,
+                "autoReschedule": MOVING if shape.moves else {},
+            },
             "strategy": strategy,
             "template": template_of(wishes, shape),
         },
@@ -104,8 +120,25 @@ class Manager:
         self._world = world
         self.wishes = wishes
         shape = world.plan.shape
-        wishes.replicas, wishes.batch, wishes.confirm = shape.replicas, shape.batch, shape.confirm
+        wishes.written, wishes.batch, wishes.confirm = shape.replicas, shape.batch, shape.confirm
         wishes.cpu = wishes.fitting = shape.cpu
+
+    @property
+    def world(self) -> "World":
+        """Return where she works."""
+        return self._world
+
+    def come_to_an_end(self) -> None:
+        """Want what can be had, once nothing fails any more: what serves, what fits, what is written."""
+        wishes = self.wishes
+        clear(self._world)
+        if (wishes.image, wishes.cpu) != (wishes.good, wishes.fitting):
+            self.do("go back", {})
+        if wishes.paused:
+            self.do("resume", {})
+        elif wishes.bounds is not None:
+            # An autoscaler whose bounds changed in haste has kept what its last bounds made of the number.
+            self.submit()
 
     def do(self, name: str, args: dict[str, Any]) -> None:
         """Do one thing; what the API refuses stays undone."""
@@ -145,24 +178,12 @@ class Manager:
     def _break(self, args: dict[str, Any]) -> None:
         self.image(BROKEN[args["which"]])
 
-    def _resize(self, args: dict[str, Any]) -> None:
-        """Ask for another amount of CPU; where none was asked for at first, none is."""
-        if self.wishes.cpu:
-            self.wishes.cpu = self.wishes.fitting = args["cpu"]
-            self.submit()
-
-    def _outgrow(self, args: dict[str, Any]) -> None:
-        """Ask for more CPU than a node has room for, unless the pod is alone on it."""
-        if self.wishes.cpu:
-            self.wishes.cpu = args["cpu"]
-            self.submit()
-
     def _go_back(self, _: dict[str, Any]) -> None:
         self.wishes.cpu = self.wishes.fitting
         self.image(self.wishes.good)
 
     def _scale(self, args: dict[str, Any]) -> None:
-        self.wishes.replicas = args["replicas"]
+        self.wishes.written = args["replicas"]
         self.submit()
 
     def _pause(self, _: dict[str, Any]) -> None:
@@ -205,8 +226,6 @@ ACTIONS: dict[str, Callable[[Manager, dict[str, Any]], None]] = {
     "release": Manager._release,  # noqa: SLF001 -- as above
     "retag": Manager._retag,  # noqa: SLF001 -- as above
     "break": Manager._break,  # noqa: SLF001 -- as above
-    "resize": Manager._resize,  # noqa: SLF001 -- as above
-    "outgrow": Manager._outgrow,  # noqa: SLF001 -- as above
     "go back": Manager._go_back,  # noqa: SLF001 -- as above
     "scale": Manager._scale,  # noqa: SLF001 -- as above
     "pause": Manager._pause,  # noqa: SLF001 -- as above
@@ -216,6 +235,7 @@ ACTIONS: dict[str, Callable[[Manager, dict[str, Any]], None]] = {
     "set environment": Manager._set_environment,  # noqa: SLF001 -- as above
     "delete pod": Manager._delete_pod,  # noqa: SLF001 -- as above
     "replace pod": Manager._replace_pod,  # noqa: SLF001 -- as above
+    **DEMANDS,
 }
 """What a release manager can do. Each leaves `Wishes` as they are then."""
 

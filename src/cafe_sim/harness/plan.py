@@ -68,6 +68,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kind: `podSetType`: which kind of pod set serves each unit.
         surge: `strategy.maxSurge`, of each unit.
         cpu: Thousandths of a CPU that each pod asks for at first; 0 for none, and none it stays.
+        moves: Whether `topology.autoReschedule` is enabled.
+        tolerance: `strategy.failureTolerance`.
         cold: Whether another amount of CPU needs a restart of its container.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
             five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
@@ -93,6 +95,8 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     surge: int = 0
     cpu: int = 0
     cold: bool = False
+    moves: bool = False
+    tolerance: int = 0
     silence: float = 330.0
 
 

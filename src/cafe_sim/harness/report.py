@@ -54,6 +54,9 @@ def _strategy(shape: Shape) -> str:
     words = ["Beta first" if shape.beta else "no Beta", f"groups of {shape.batch}"]
     words += ["confirmed by a person"] if shape.confirm else []
     words += [f"{shape.unavailable} unavailable at most", f"grace {shape.grace} s", f"dwell {shape.dwell} s"]
+    words += [f"{shape.cpu}m of CPU each"] if shape.cpu else []
+    words += ["moved for lack of room"] if shape.moves else []
+    words += [f"{shape.tolerance} failures tolerated"] if shape.tolerance else []
     if shape.kind != IN_PLACE:
         words += [f"{shape.surge} too many at most"] if shape.surge else []
         return f"{', '.join(words)}, served by {shape.kind}s"

@@ -192,14 +192,11 @@ class Story:
 
     async def _end_well(self) -> None:
         """Heal the world, and hold it to its promises."""
-        world, wishes = self._world, self._manager.wishes
+        world = self._world
         for undo in self._undo:
             undo()
         world.tell("world", "is healed")
-        if (wishes.image, wishes.cpu) != (wishes.good, wishes.fitting):
-            self._manager.do("go back", {})
-        if wishes.paused:
-            self._manager.do("resume", {})
+        self._manager.come_to_an_end()
         deadline = world.loop.now + PATIENCE
         while not self._is_over and not (self._is_settled and not self._amiss()):
             if world.loop.now > deadline:

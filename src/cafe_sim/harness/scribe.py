@@ -11,7 +11,7 @@ from cafe_sim.apiserver.store import Commit
 from cafe_sim.contract import Json
 from cafe_sim.harness.journal import Entry
 from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
-from cafe_sim.harness.oracle.truth import condition, gate_of, image_of
+from cafe_sim.harness.oracle.reading import condition, gate_of, image_of
 
 if TYPE_CHECKING:
     from cafe_sim.harness.world import World

@@ -22,7 +22,8 @@ CALM: Final[tuple[tuple[str, Any], ...]] = (
     ("cells", 1), ("replicas", 1), ("nodes", 1), ("candidates", 1), ("servers", 1), ("grace", 0),
     ("dwell", 0), ("batch", 1), ("unavailable", 1), ("slowest", 2), ("history", 10_000), ("mind", 1.0),
     ("confirm", False), ("beta", False), ("policy", "InPlaceIfPossible"), ("surge", 0),
-    ("kind", "InPlaceSet"), ("cold", False),
+    ("kind", "InPlaceSet"), ("cold", False), ("moves", False),
+    ("tolerance", 0),
 )  # fmt: skip
 """Sizes, and what each is in the smallest and calmest world."""
 
@@ -112,7 +113,13 @@ class _Shrinking:
         self._fewer(lambda: self.plan.faults, lambda kept: structs.replace(self.plan, faults=kept))
 
     def _fewer_steps(self) -> None:
-        self._fewer(lambda: self.plan.steps, self._with_steps)
+        """Leave out steps, but for the deployment: without an application no promise can be kept."""
+        self._fewer(
+            lambda: tuple(step for step in self.plan.steps if step.do != "deploy"),
+            lambda kept: self._with_steps(
+                tuple(s for s in self.plan.steps if s.do == "deploy" or any(s is k for k in kept))
+            ),
+        )
 
     def _fewer(self, items: Callable[[], tuple[T, ...]], plan_of: Callable[[tuple[T, ...]], Plan]) -> None:
         """Leave out ever smaller parts."""

@@ -163,6 +163,15 @@ class World:
                 return made[0].image
         return ""
 
+    def given(self, uid: str) -> str:
+        """Return the CPU that the running container of a pod has; empty if none runs, or it has none."""
+        for kubelet in self.cluster.kubelets.values():
+            sandbox = kubelet.runtime.sandboxes.get(uid)
+            running = sandbox.running() if sandbox is not None else []
+            if running:
+                return str((running[0].resources.get("requests") or {}).get("cpu", ""))
+        return ""
+
     # Acting
 
     def act(self, who: str, step: Callable[[], object]) -> object:

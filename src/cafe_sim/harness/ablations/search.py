@@ -37,7 +37,11 @@ def plan_of(ablation: Ablation | None, seed: int) -> Plan:
     if ablation is None:
         return draw_plan(seed)
     plan = draw_plan(
-        seed, kinds=ablation.kinds, steps=ablation.steps, shape={"kind": IN_PLACE, **ablation.shape}
+        seed,
+        kinds=ablation.kinds,
+        steps=ablation.steps,
+        shape={"kind": IN_PLACE, **ablation.shape},
+        has_demands=False,
     )
     focused = (
         msgspec.structs.replace(fault, args={**fault.args, **ablation.args.get(fault.kind, {})})

@@ -14,7 +14,7 @@ from cafe_sim.contract import ApiError, Json
 from cafe_sim.harness.chance import Chance
 from cafe_sim.harness.faults.kinds import Args, FaultKind, Undo, no_undo, nothing
 from cafe_sim.harness.names import APP, APPS, IN_PLACE, PODS, SETS_OF, SPACE, STATEFUL
-from cafe_sim.harness.oracle.truth import gate_of
+from cafe_sim.harness.oracle.reading import gate_of
 from cafe_sim.harness.plan import Shape
 
 if TYPE_CHECKING:

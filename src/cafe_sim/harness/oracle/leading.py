@@ -8,11 +8,7 @@ from cafe.api.names import REVISION_LABEL, UNIT_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.workloads.domain.pods import read_state
 from cafe_sim.harness.names import APPS, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
 from cafe_sim.harness.oracle.invariant import Invariant
-from cafe_sim.harness.oracle.safety import count_of
-from cafe_sim.harness.oracle.truth import (
-    Change,
-    PodTruth,
-    Truth,
+from cafe_sim.harness.oracle.reading import (
     aim_of,
     controller_uid,
     gate_of,
@@ -20,6 +16,8 @@ from cafe_sim.harness.oracle.truth import (
     is_leaving,
     serves,
 )
+from cafe_sim.harness.oracle.safety import count_of
+from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth
 
 
 def only_the_leader_writes(truth: Truth, change: Change) -> str | None:

@@ -14,7 +14,7 @@ from cafe.api.names import (
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import IN_PLACE, REPLICA, SETS, SETS_OF, SPACE, STATEFUL
 from cafe_sim.harness.oracle.natives import partition_of
-from cafe_sim.harness.oracle.truth import controller_uid, cpu_of, image_of, is_leaving, serves
+from cafe_sim.harness.oracle.reading import controller_uid, cpu_of, image_of, is_leaving, serves
 from cafe_sim.harness.people import Wishes
 
 if TYPE_CHECKING:

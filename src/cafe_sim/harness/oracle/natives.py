@@ -13,8 +13,9 @@ from cafe_sim.contract import Json
 from cafe_sim.harness.names import PODS, REPLICA_SETS, STATEFUL_SETS
 from cafe_sim.harness.oracle.invariant import Invariant
 from cafe_sim.harness.oracle.leading import open_in
+from cafe_sim.harness.oracle.reading import controller_uid, is_leaving
 from cafe_sim.harness.oracle.safety import count_of
-from cafe_sim.harness.oracle.truth import Change, NativeTruth, PodTruth, Truth, controller_uid, is_leaving
+from cafe_sim.harness.oracle.truth import Change, NativeTruth, PodTruth, Truth
 
 
 @dataclass(frozen=True, slots=True)

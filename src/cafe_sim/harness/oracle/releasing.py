@@ -4,7 +4,8 @@ from cafe.api.names import CONFIRM_ANNOTATION
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import APPS
 from cafe_sim.harness.oracle.invariant import Invariant
-from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth, image_of, opened_by
+from cafe_sim.harness.oracle.reading import image_of
+from cafe_sim.harness.oracle.truth import Change, PodTruth, Truth, opened_by
 
 
 def _status(app: Json | None) -> Json:
@@ -78,7 +79,10 @@ def groups_open_in_order(_: Truth, change: Change) -> str | None:
 
 
 def groups_are_done_by_proof(truth: Truth, change: Change) -> str | None:
-    """A group counts as done once each of its pods has served at the new revision."""
+    """A group counts as done once each of its pods has served at the new revision, or was skipped at it.
+
+    As many more may be lacking as `failureTolerance` says of each group.
+    """
     old, new = _status(change.old), _status(change.new)
     before, now = old.get("currentGroup"), new.get("currentGroup")
     plan = _plan_of(change.new)
@@ -87,17 +91,23 @@ def groups_are_done_by_proof(truth: Truth, change: Change) -> str | None:
     if _plan_of(change.old).get("hash") != plan.get("hash"):
         return None
     image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
+    lacking = 0
     for unit in plan["units"]:
         planned = unit["base"] + sum(
             g["units"].get(unit["name"], 0) for g in plan["groups"] if g["index"] <= before
         )
-        proven = sum(image in p.proven for p in _pods_of_unit(truth, unit["name"], change.at))
-        if proven < planned:
-            return f"group {now} was opened; in {unit['name']} {proven} of {planned} pods have served"
-    return None
+        pods = pods_of_unit(truth, unit["name"], change.at)
+        settled = sum(image in p.proven or image in p.skipped for p in pods)
+        lacking += max(0, planned - settled)
+    opened = [sum(g["units"].values()) for g in plan["groups"] if g["index"] <= before]
+    said = change.new["spec"]["strategy"].get("failureTolerance") or 0
+    if lacking <= sum(min(said, size) for size in opened):
+        return None
+    return f"group {now} was opened; {lacking} pods before it have neither served nor been skipped"
 
 
-def _pods_of_unit(truth: Truth, unit: str, now: float) -> list[PodTruth]:
+def pods_of_unit(truth: Truth, unit: str, now: float) -> list[PodTruth]:
+    """Return the pods of a unit that exist, or did within the age of a view."""
     bodies = (
         *((uid, found.body) for uid, found in truth.sets.items()),
         *((uid, found.body) for uid, found in truth.natives.items()),
@@ -138,7 +148,7 @@ def plans_count_what_is_there(truth: Truth, change: Change) -> str | None:
         return None
     image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
     for unit in new["units"]:
-        pods = _pods_of_unit(truth, unit["name"], change.at)
+        pods = pods_of_unit(truth, unit["name"], change.at)
         there = sum(image_of(p.body) == image or image in p.proven for p in pods)
         if unit["base"] > there:
             return f"the plan counts {unit['base']} updated pods in {unit['name']}; {there} run {image}"
@@ -152,7 +162,7 @@ def complete_is_true(truth: Truth, change: Change) -> str | None:
     if not change.is_ours or not is_news or change.new["metadata"]["generation"] != new["observedGeneration"]:
         return None
     image = change.new["spec"]["template"]["spec"]["containers"][0]["image"]
-    proven = sum(image in p.proven for p in truth.lately(change.at))
+    proven = sum(image in p.proven or image in p.skipped for p in truth.lately(change.at))
     wanted = change.new["spec"]["replicas"]
     return None if proven >= wanted else f"{proven} of {wanted} pods have served with {image}"
 

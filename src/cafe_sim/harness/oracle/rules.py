@@ -5,9 +5,10 @@ from cafe_sim.harness.oracle.liveness import ENDS, LIVENESS, NO_BUGS, QUIET
 from cafe_sim.harness.oracle.natives import NATIVES
 from cafe_sim.harness.oracle.releasing import RELEASING
 from cafe_sim.harness.oracle.safety import SAFETY
+from cafe_sim.harness.oracle.sizing import SIZING
 
 RULES: dict[str, str] = {
-    **{rule.name: rule.sentence for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES)},
+    **{rule.name: rule.sentence for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES, *SIZING)},
     **{promise.name: promise.sentence for promise in LIVENESS},
     QUIET: "Once all promises are kept, nothing but leases is written.",
     ENDS: "The run neither deadlocks nor turns in circles at one instant.",

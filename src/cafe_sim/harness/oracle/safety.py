@@ -3,11 +3,7 @@
 from cafe.api.names import SPECIFIED_DELETE_LABEL
 from cafe_sim.harness.names import PODS
 from cafe_sim.harness.oracle.invariant import Invariant
-from cafe_sim.harness.oracle.truth import (
-    Change,
-    Lately,
-    SetTruth,
-    Truth,
+from cafe_sim.harness.oracle.reading import (
     aim_of,
     controller_uid,
     gate_of,
@@ -15,6 +11,7 @@ from cafe_sim.harness.oracle.truth import (
     is_leaving,
     serves,
 )
+from cafe_sim.harness.oracle.truth import Change, Lately, SetTruth, Truth
 
 CLOCK_ERROR = 0.4
 """Share of a lease's duration by which a grace period may be too short, though clocks be hours apart: leaders

@@ -14,13 +14,13 @@ from typing import Any
 from cafe.api.names import (
     CONFIRM_ANNOTATION,
     CONTROLLER_LEASE,
+    SKIP_ANNOTATION,
     SPECIFIED_DELETE_LABEL,
     UNIT_LABEL,
-    UPDATE_GATE,
-    UPDATE_STATE_ANNOTATION,
 )
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
+from cafe_sim.harness.oracle.reading import controller_uid, gate_of, image_of, is_leaving, serves
 
 VIEW_AGE = 240.0
 """Seconds: the silence after which an informer gives a watch up, a request's time-out, and room."""
@@ -55,65 +55,13 @@ class Change:
         return str(self.new["metadata"]["name"])
 
 
-def condition(obj: Json, kind: str) -> str:
-    """Return a condition's status; empty if there is none."""
-    for each in (obj.get("status") or {}).get("conditions") or ():
-        if each["type"] == kind:
-            return str(each["status"])
-    return ""
-
-
-def gate_of(pod: Json) -> str:
-    """Return the status of the pod's readiness gate."""
-    return condition(pod, UPDATE_GATE)
-
-
-def image_of(pod: Json) -> str:
-    """Return the image that the pod asks for."""
-    return str(pod["spec"]["containers"][0]["image"])
-
-
-def cpu_of(container: Json) -> str:
-    """Return the CPU that a container asks for, or by its status has; empty if none."""
-    return str(((container.get("resources") or {}).get("requests") or {}).get("cpu", ""))
-
-
-def is_leaving(pod: Json) -> bool:
-    """Whether the pod is being deleted or has ended."""
-    phase = (pod.get("status") or {}).get("phase")
-    return "deletionTimestamp" in pod["metadata"] or phase in {"Failed", "Succeeded"}
-
-
-def serves(pod: Json) -> bool:
-    """Whether traffic may reach the pod; those of native sets have no gate of ours."""
-    if is_leaving(pod) or condition(pod, "Ready") != "True":
-        return False
-    return gate_of(pod) == "True" or not _has_gate(pod)
-
-
-def _has_gate(pod: Json) -> bool:
-    return any(gate["conditionType"] == UPDATE_GATE for gate in pod["spec"].get("readinessGates") or ())
-
-
-def controller_uid(obj: Json) -> str:
-    """Return the UID of the object's controller; empty if it has none."""
-    for owner in obj["metadata"].get("ownerReferences") or ():
-        if owner.get("controller"):
-            return str(owner["uid"])
-    return ""
-
-
-def aim_of(pod: Json) -> set[str]:
-    """Return the revisions that the pod runs or is being brought to."""
-    meta = pod["metadata"]
-    aims = {(meta.get("labels") or {}).get("controller-revision-hash", "")}
-    state = (meta.get("annotations") or {}).get(UPDATE_STATE_ANNOTATION)
-    if state:
-        try:
-            aims.add(json.loads(state)["revision"])
-        except (ValueError, KeyError, TypeError):  # Somebody corrupted it.
-            aims.add("")
-    return aims - {""}
+def _skips(change: "Change") -> bool:
+    """Whether a person says that a pod need not serve."""
+    old, new = (
+        None if one is None else (one["metadata"].get("annotations") or {}).get(SKIP_ANNOTATION)
+        for one in (change.old, change.new)
+    )
+    return bool(new) and new != old
 
 
 def opened_by(status: Json) -> int:
@@ -166,6 +114,7 @@ class PodTruth:
         gate_fell: When its gate last became False.
         served_at: When it last served.
         proven: The images with which it has served.
+        skipped: The images with which a person said that it need not serve.
         disrupted: Since when a controller keeps it from serving; None while it isn't so.
         idle_since: Since when it has not served, for whatever reason; None while it serves.
         serves_since: Since when it has served without a break; None while it doesn't.
@@ -179,6 +128,7 @@ class PodTruth:
     gate_fell: float | None = None
     served_at: float | None = None
     proven: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
     disrupted: float | None = None
     idle_since: float | None = None
     serves_since: float | None = None
@@ -190,6 +140,8 @@ class PodTruth:
         if self.is_marked:
             self.marked_at = change.at
         self.body, self.set_uid = change.new, controller_uid(change.new)
+        if _skips(change):
+            self.skipped.add(image_of(change.new))
         if gate_of(change.new) == "False" and (change.old is None or gate_of(change.old) != "False"):
             self.gate_fell = change.at
         self.is_removed |= change.is_ours and is_leaving(change.new)
@@ -258,6 +210,7 @@ class Truth:
 
     Args:
         started: Returns the image of the container that was started last for a pod's UID; empty if none was.
+        given: Returns the CPU that the running container of a pod has, by its UID; empty if none runs.
 
     Attributes:
         pods: By UID, those that exist.
@@ -274,8 +227,11 @@ class Truth:
         view_age: How old a view may be that is acted upon; less than `VIEW_AGE` where nothing delays views.
     """
 
-    def __init__(self, started: Callable[[str], str], lease: float = 15.0) -> None:
+    def __init__(
+        self, started: Callable[[str], str], given: Callable[[str], str], lease: float = 15.0
+    ) -> None:
         self.started = started
+        self.given = given
         self.lease = lease
         self.leader = ""
         self.are_clocks_even = True

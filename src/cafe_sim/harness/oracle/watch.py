@@ -10,6 +10,7 @@ from cafe_sim.harness.oracle.leading import LEADING
 from cafe_sim.harness.oracle.natives import NATIVES
 from cafe_sim.harness.oracle.releasing import RELEASING
 from cafe_sim.harness.oracle.safety import SAFETY
+from cafe_sim.harness.oracle.sizing import SIZING
 from cafe_sim.harness.oracle.truth import Change, Truth
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Oracle:
     """
 
     def __init__(self, world: "World") -> None:
-        self.truth = Truth(world.started_last, world.plan.shape.lease)
+        self.truth = Truth(world.started_last, world.given, world.plan.shape.lease)
         self.truth.are_clocks_even = all(fault.kind != BENT for fault in world.plan.faults)
         if all(CATALOGUE[fault.kind].place in {"node", "zone", "kubelet"} for fault in world.plan.faults):
             self.truth.view_age = PROMPT
@@ -54,7 +55,9 @@ class Oracle:
         self._world = world
         self._rules = {
             resource: [
-                rule for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES) if rule.resource == resource
+                rule
+                for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES, *SIZING)
+                if rule.resource == resource
             ]
             for resource in JUDGED
         }
