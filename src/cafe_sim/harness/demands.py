@@ -28,7 +28,7 @@ def resize(manager: "Manager", args: dict[str, Any]) -> None:
 
 
 def outgrow(manager: "Manager", args: dict[str, Any]) -> None:
-    """Ask for more CPU than a node has room for, unless the pod is alone on it."""
+    """Ask for more CPU than any node has; where some fit, their own budget may lock others out."""
     if manager.wishes.cpu:
         manager.wishes.cpu = args["cpu"]
         manager.submit()

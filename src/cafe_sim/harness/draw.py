@@ -152,7 +152,7 @@ def draw_step(chance: Chance, name: str, after: float, shape: Shape) -> PlannedS
     elif name == "resize":
         args = {"cpu": chance.one_of((100, 150, 200, 250))}
     elif name == "outgrow":
-        args = {"cpu": chance.one_of((3900, 5000))}
+        args = {"cpu": chance.one_of((5000, 7000))}
     elif name == "autoscale":
         args = {"least": chance.between(1, shape.replicas + 4), "room": chance.between(0, 4)}
     elif name == "fill cell":

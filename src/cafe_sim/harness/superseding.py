@@ -24,7 +24,7 @@ FIRST = 60.0
 SEEDS = 40
 DETOURS: tuple[PlannedStep, ...] = (
     PlannedStep(do="retag"),
-    PlannedStep(do="outgrow", args={"cpu": 3900}),
+    PlannedStep(do="outgrow", args={"cpu": 5000}),
     *(PlannedStep(do="break", args={"which": which}) for which in range(3)),
 )
 """What B is: an image that serves, one that never does, more CPU than there is room for."""

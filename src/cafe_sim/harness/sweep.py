@@ -55,7 +55,7 @@ def _resizing(*, is_cold: bool) -> Plan:
         steps=(
             PlannedStep(do="deploy"),
             PlannedStep(do="resize", after=PAUSE, args={"cpu": 200}),
-            PlannedStep(do="outgrow", after=PAUSE, args={"cpu": 3900}),
+            PlannedStep(do="outgrow", after=PAUSE, args={"cpu": 5000}),
             PlannedStep(do="go back", after=PAUSE),
         ),
         disorder=0.0,
