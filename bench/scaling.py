@@ -1,34 +1,24 @@
-"""From no pod to many, by an InPlaceSet and by a native Deployment, in turn, on one real API server.
+"""From no pod to many, by an InPlaceSet and by its peers, in turn, on one real API server.
 
-    python -m bench.scaling [--pods 500] [--nodes 50] [--rounds 3]
+    python -m bench.scaling [--pods 500] [--nodes 50] [--rounds 3] [--limits raised|own]
 
-A round scales one of them from 0 to all pods and measures until every pod is available, then down again
-until none is left. See docs/reference/benchmarks.md for what the figures mean.
+A round scales one after the other from 0 to all pods and measures until every pod is available, then down
+again until none is left. See docs/reference/benchmarks.md for what the figures mean.
 """
 
-import argparse
+from itertools import chain
 
-from bench.contest import (
-    KINDS,
-    OURS,
-    PEER,
-    SERVERS,
-    WATCHER,
-    Column,
-    Figures,
-    compare,
-    costs,
-    in_turn,
-    staged,
-)
+from bench.contest import LIMITS, SERVERS, WATCHER, in_turn, options_of, staged
+from bench.figures import Column, Rounds, costs
 from bench.machine import machine
+from bench.tables import compare, round_line, writes_by_kind
 
 
-def rows(pods: int) -> dict[str, Column]:
+def up(pods: int) -> dict[str, Column]:
     """Return what is told of each round up."""
 
     def share_of(program: str) -> Column:
-        return lambda figures, kind: 100 * figures.share_of(program or kind)
+        return lambda figures, name: 100 * figures.share_of(program or name)
 
     table = costs(pods)
     table["CPU ms/pod, scheduler"] = lambda f, _: 1000 * f.cpu["kube-scheduler"] / pods
@@ -41,34 +31,36 @@ def rows(pods: int) -> dict[str, Column]:
 
 def down(pods: int) -> dict[str, Column]:
     """Return what is told of each round down."""
-    names = ("pods/s", "seconds", "writes/pod", "CPU ms/pod, controller", "CPU ms/pod, API server")
-    return {name: of for name, of in costs(pods).items() if name in names}
+    titles = ("pods/s", "seconds", "writes/pod", "CPU ms/pod, controller", "CPU ms/pod, API server")
+    return {title: of for title, of in costs(pods).items() if title in titles}
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pods", type=int, default=500)
-    parser.add_argument("--nodes", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    print(machine(), flush=True)
-    grown: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
-    shrunk: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
-    with staged(options.nodes) as stage:
-        for kind in KINDS:
-            stage.create(kind, 0, options.pods)
+    options = options_of(__doc__, pods=500)
+    pods, limits = options.pods, LIMITS[options.limits]
+    print(f"{machine()}\nlimits    {limits}", flush=True)
+    with staged(options.nodes, limits) as stage:
+        grown: Rounds = {one.name: [] for one in stage.contestants}
+        shrunk: Rounds = {one.name: [] for one in stage.contestants}
+        for one in stage.contestants:
+            stage.create(one, 0, pods)
         for number in range(options.rounds):
-            for kind in in_turn(number):
-                grown[kind].append(stage.scale(kind, options.pods))
-                shrunk[kind].append(stage.scale(kind, 0))
-                took = f"{grown[kind][-1].took:.1f} s up, {shrunk[kind][-1].took:.1f} s down"
-                print(f"round {number + 1}   {kind}: {took}", flush=True)
-    print(f"0 to {options.pods}\n" + "\n".join(compare(grown, rows(options.pods))))
-    print(f"{options.pods} to 0\n" + "\n".join(compare(shrunk, down(options.pods))))
-    for kind in (OURS, PEER):
-        print(f"writes up, {kind}: {dict(grown[kind][-1].writes)}")
-        print(f"writes down, {kind}: {dict(shrunk[kind][-1].writes)}")
+            for one in in_turn(stage.contestants, number):
+                grown[one.name].append(stage.scale(one, pods))
+                shrunk[one.name].append(stage.scale(one, 0))
+            for way, rounds in (("up", grown), ("down", shrunk)):
+                last = {name: figures[-1] for name, figures in rounds.items()}
+                print(f"{round_line(number + 1, last, pods)} {way}", flush=True)
+    told = chain(
+        (f"0 to {pods}",),
+        compare(grown, up(pods)),
+        writes_by_kind(grown, pods),
+        (f"{pods} to 0",),
+        compare(shrunk, down(pods)),
+        writes_by_kind(shrunk, pods),
+    )
+    print("\n".join(told))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from testbed.fakenodes import FakeNodes, fake_nodes
 from testbed.images import Image
 from testbed.metrics import MetricsApi, metrics_api
 from testbed.nodes import RealNode, RealNodes, real_nodes
+from testbed.openkruise import openkruise
 from testbed.requirements import requirements
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "control_plane",
     "fake_nodes",
     "metrics_api",
+    "openkruise",
     "real_nodes",
     "requirements",
 ]

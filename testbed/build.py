@@ -1,7 +1,8 @@
 """Building the Go programs, each once per content of its sources.
 
 A cold build of Kubernetes takes minutes (about 2,650 packages), so progress is shown and the result
-is kept outside the work tree, under the hash of what it was built from.
+is kept outside the work tree, under the hash of what it was built from. A program of somebody else needs
+no source here: its module is required by one of ours, whose go.mod and go.sum say all there is to say.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,12 +38,14 @@ class Program:
     Attributes:
         name: Name of the binary.
         module: Directory of its Go module.
-        package: Its main package, relative to the module.
+        package: Its main package as `go build` takes it: `./` and its directory, or an import path.
+        is_kubernetes: Whether it calls itself by Kubernetes' version.
     """
 
     name: str
     module: Path
     package: str
+    is_kubernetes: bool = True
 
     def sources(self) -> list[Path]:
         """Return the files that decide what the binary is."""
@@ -52,16 +55,27 @@ class Program:
 
 
 KUBE: Final = Program("kube", HERE / "kube", ".")
-FAKE_NODES: Final = Program("fakenodes", HERE / "kube", "fakenodes")
+FAKE_NODES: Final = Program("fakenodes", HERE / "kube", "./fakenodes")
 APP: Final = Program("app", HERE / "app", ".")
+KRUISE: Final = Program("kruise", HERE / "kruise", "github.com/openkruise/kruise", is_kubernetes=False)
 PROGRAMS: Final = (APP, FAKE_NODES, KUBE)
+"""What every testbed needs; the others are built when they are asked for."""
 
 
 def kubernetes_version() -> str:
     """Return the version of Kubernetes that the module asks for, such as "v1.36.3"."""
-    found = re.search(r"k8s\.io/kubernetes (v\S+)", (KUBE.module / "go.mod").read_text())
+    return _required(KUBE, "k8s.io/kubernetes")
+
+
+def kruise_version() -> str:
+    """Return the version of OpenKruise that the module asks for, such as "v1.8.0"."""
+    return _required(KRUISE, KRUISE.package)
+
+
+def _required(program: Program, module: str) -> str:
+    found = re.search(rf"{re.escape(module)} (v\S+)", (program.module / "go.mod").read_text())
     if found is None:
-        raise ValueError(f"{KUBE.module}/go.mod does not require k8s.io/kubernetes")
+        raise ValueError(f"{program.module}/go.mod does not require {module}")
     return found[1]
 
 
@@ -73,7 +87,7 @@ def cache_directory() -> Path:
 
 def binary(program: Program) -> Path:
     """Return where the binary of the present sources is or will be."""
-    digest = hashlib.sha256(" ".join(_flags()).encode() + platform.machine().encode())
+    digest = hashlib.sha256(" ".join(_flags(program)).encode() + platform.machine().encode())
     for source in program.sources():
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return cache_directory() / f"{program.name}-{digest.hexdigest()[:16]}" / program.name
@@ -84,11 +98,11 @@ def is_built(program: Program) -> bool:
     return binary(program).exists()
 
 
-def lacking_go() -> list[str]:
+def lacking_go(programs: Sequence[Program] = PROGRAMS) -> list[str]:
     """Return what is lacking to build: nothing if everything is built or Go is new enough."""
-    if all(is_built(program) for program in PROGRAMS):
+    if all(is_built(program) for program in programs):
         return []
-    wanted = max(_wanted_go(program) for program in PROGRAMS)
+    wanted = max(_wanted_go(program) for program in programs)
     name = f"Go {wanted[0]}.{wanted[1]} or newer, to build Kubernetes (https://go.dev/dl)"
     go = shutil.which("go")
     if go is None:
@@ -116,7 +130,7 @@ def build(program: Program, say: Say | None = None) -> Path:
     target = binary(program)
     if target.exists():
         return target
-    lacking = lacking_go()
+    lacking = lacking_go((program,))
     if lacking:
         raise Lacking(lacking)
     with _lock(program.name):
@@ -140,7 +154,7 @@ def _compile(program: Program, target: Path, say: Say) -> None:
     total = _count_packages(program, environment)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}")
-    command = ["go", "build", "-v", *_flags(), "-o", str(partial), f"./{program.package}"]
+    command = ["go", "build", "-v", *_flags(program), "-o", str(partial), program.package]
     clock = SystemClock()
     began, done, said = clock.monotonic(), 0, []
     with subprocess.Popen(
@@ -161,7 +175,7 @@ def _compile(program: Program, target: Path, say: Say) -> None:
 
 def _count_packages(program: Program, environment: dict[str, str]) -> int:
     listed = subprocess.run(
-        ["go", "list", "-deps", f"./{program.package}"],
+        ["go", "list", "-deps", program.package],
         cwd=program.module,
         env=environment,
         capture_output=True,
@@ -173,8 +187,10 @@ def _count_packages(program: Program, environment: dict[str, str]) -> int:
     return len(listed.stdout.splitlines())
 
 
-def _flags() -> list[str]:
+def _flags(program: Program) -> list[str]:
     """Link the version in, or the server calls itself v0.0.0-master+$Format."""
+    if not program.is_kubernetes:
+        return ["-trimpath", "-ldflags", "-s -w"]
     version = kubernetes_version()
     major, minor = version.removeprefix("v").split(".")[:2]
     facts = {

@@ -10,7 +10,7 @@ import http.client
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,8 +29,9 @@ START: Final = timedelta(seconds=90)
 GRACE: Final = timedelta(seconds=1)
 """The API server would wait longer for its watchers; its data is thrown away anyhow."""
 FRONT_PROXY: Final = "front-proxy-client"
-CLIENT_LIMITS: Final = ("--kube-api-qps=1000", "--kube-api-burst=2000")
+QPS, BURST = 1000, 2000
 """Above what a small machine can do: the default of 20/30 would be measured instead of the code."""
+CLIENT_LIMITS: Final = (f"--kube-api-qps={QPS}", f"--kube-api-burst={BURST}")
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,9 @@ class ControlPlane:
         """Wait until the API server is ready, also after a test has killed it and started it again."""
         self.children["kube-apiserver"].wait_ready(lambda: self.client.exists("/readyz"), START)
 
-    def spawn(self, name: str, command: list[str]) -> Child:
+    def spawn(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Child:
         """Start a program of this run."""
-        child = Child(self.run, name, command)
+        child = Child(self.run, name, command, environment)
         self.children[name] = child
         return child.start()
 

@@ -1,57 +1,70 @@
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
-from bench.contest import IMAGES, Pods
+import pytest
 
-V1, V2 = IMAGES
-
-
-def pod(uid: str, image: str, *, is_ready: bool = True) -> dict[str, Any]:
-    return {
-        "metadata": {"uid": uid},
-        "spec": {"containers": [{"image": image}]},
-        "status": {"conditions": [{"type": "Ready", "status": str(is_ready)}]},
-    }
+from bench.contest import LIMITS, comes, in_turn, is_done
+from bench.contestants import CLONE_SET, DEPLOYMENT, EVERYBODY, IMAGES, OURS, Contestant
+from testbed import Lacking, NotStarted
+from testbed.openkruise import UNASKED
 
 
-def three_pods() -> Pods:
-    pods = Pods(3)
-    for uid in "abc":
-        pods.saw("ADDED", pod(uid, V1))
-    pods.want(3, V2)
-    return pods
+def test_over_six_rounds_each_of_three_is_twice_in_each_place_and_follows_each_other_as_often() -> None:
+    orders = [in_turn(EVERYBODY, number) for number in range(6)]
+    for place in range(3):
+        assert Counter(order[place].name for order in orders) == {one.name: 2 for one in EVERYBODY}
+    neighbours = Counter((a.name, b.name) for order in orders for a, b in pairwise(order))
+    assert set(neighbours.values()) == {2}
+    assert len(neighbours) == 6
 
 
-def test_a_lull_between_waves_is_not_the_end() -> None:
-    pods = three_pods()
-    pods.saw("MODIFIED", pod("a", V1, is_ready=False))
-    pods.saw("MODIFIED", pod("a", V2))
-    assert not pods.done.is_set()
+def test_two_take_turns() -> None:
+    pair = (OURS, DEPLOYMENT)
+    assert [in_turn(pair, number)[0] for number in range(4)] == [OURS, DEPLOYMENT, DEPLOYMENT, OURS]
 
 
-def test_it_is_done_once_all_run_the_image_and_are_available() -> None:
-    pods = three_pods()
-    for uid in "ab":
-        pods.saw("MODIFIED", pod(uid, V2))
-    pods.saw("MODIFIED", pod("c", V2, is_ready=False))
-    assert not pods.done.is_set()
-    pods.saw("MODIFIED", pod("c", V2))
-    assert pods.done.is_set()
+@pytest.mark.parametrize("one", EVERYBODY, ids=lambda one: one.name)
+def test_all_have_the_same_pods_and_may_miss_the_same_share(one: Contestant) -> None:
+    workload = one.workload(3, most=5)
+    template = workload["spec"]["template"]["spec"]
+    assert template == OURS.workload(3, 5)["spec"]["template"]["spec"]
+    assert template["containers"][0]["image"] == IMAGES[0]
+    assert workload["spec"]["replicas"] == 3
+    assert "'maxUnavailable': '20%'" in str(workload)
 
 
-def test_going_back_counts_as_new_what_was_new_before_the_last_change() -> None:
-    pods = three_pods()
-    for uid in "abc":
-        pods.saw("MODIFIED", pod(uid, V2))
-    pods.want(3, V1)
-    pods.saw("MODIFIED", pod("a", V1))
-    assert not pods.done.is_set()
+def test_only_pods_of_clone_sets_are_admitted_by_openkruise() -> None:
+    assert [one for one in EVERYBODY if UNASKED not in dict(one.labels)] == [CLONE_SET]
 
 
-def test_scaled_to_none_it_is_done_when_the_last_is_gone() -> None:
-    pods = three_pods()
-    pods.want(0, V1)
-    for uid in "ab":
-        pods.saw("DELETED", pod(uid, V1))
-    assert not pods.done.is_set()
-    pods.saw("DELETED", pod("c", V1))
-    assert pods.done.is_set()
+def workload(**status: object) -> dict[str, Any]:
+    return {"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status}
+
+
+def test_a_workload_is_done_when_its_status_is_of_this_generation_and_counts_all_pods() -> None:
+    counts = {"updatedReplicas": 3, "availableReplicas": 3}
+    assert is_done(workload(observedGeneration=2, **counts))
+    assert not is_done(workload(observedGeneration=1, **counts))
+    assert not is_done(workload(observedGeneration=2, updatedReplicas=2, availableReplicas=3))
+    assert not is_done(workload(observedGeneration=2, phase="Progressing", **counts))
+
+
+def test_a_workload_scaled_to_none_is_done_without_any_counts() -> None:
+    empty = {"metadata": {"generation": 1}, "spec": {"replicas": 0}, "status": {"observedGeneration": 1}}
+    assert is_done(empty)
+
+
+@pytest.mark.parametrize("problem", [Lacking(["Go 1.26"]), NotStarted("the module can't be had")])
+def test_without_openkruise_the_others_are_compared_and_the_reason_is_told(
+    problem: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def step() -> None:
+        raise problem
+
+    assert not comes(step)
+    assert capsys.readouterr().out == f"CloneSet IS NOT COMPARED: {problem}\n"
+
+
+def test_the_limits_of_each_contestant_are_told() -> None:
+    assert str(LIMITS["own"]) == "InPlaceSet none, CloneSet 30/50, Deployment 20/30"
