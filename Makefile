@@ -8,8 +8,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real demo-shop test check lint format generate golden testbed bench bench-scaling
-.PHONY: clean mutants
+.PHONY: help demo demo-real demo-shop test check lint format generate golden testbed
+.PHONY: bench bench-scaling bench-growth clean mutants
 .PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
@@ -57,11 +57,14 @@ generate: $(READY) ## Write the CRDs and the reference pages anew
 testbed: $(READY) ## A real Kubernetes: two real nodes as root, else fake ones; Ctrl-C stops it
 	@$(BIN)/python -m testbed up
 
-bench: $(READY) ## The same rollout by CAFE and by a native Deployment, on a real API server
+bench: $(READY) ## The same rollout by CAFE, OpenKruise and a native Deployment, on a real API server
 	@$(BIN)/python -m bench.rollout
 
-bench-scaling: $(READY) ## From no pod to 500 by CAFE and by a native Deployment, on a real API server
+bench-scaling: $(READY) ## From no pod to 500 by the same three
 	@$(BIN)/python -m bench.scaling
+
+bench-growth: $(READY) ## What one more app and one more revision cost among 100 pods and among 10,000
+	@$(BIN)/python -m bench.growth
 
 golden: $(READY) ## Write the expected files of tests anew; look at the difference before you commit
 	@PYTHONPATH=. $(BIN)/python -c "from tests.code.test_public_surface import GOLDEN, surface; GOLDEN.write_text(surface())"

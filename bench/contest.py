@@ -19,13 +19,13 @@ from typing import Any, Final
 from bench.contestants import CLONE_SET, DEPLOYMENT, EVERYBODY, IMAGES, OURS, Contestant, container
 from bench.counting import Audit, scrape
 from bench.figures import Figures
-from bench.machine import busy_time, cpu_of, peak_memory_of
+from bench.machine import busy_time, cpu_of, machine, peak_memory_of
 from bench.pods import Pods
 from cafe.kernel import SystemClock
 from testbed import ControlPlane, Lacking, NotStarted, Options, control_plane, fake_nodes, openkruise
 from testbed.client import MERGE
 from testbed.controlplane import BURST, QPS, answers, free_ports
-from testbed.openkruise import prepare
+from testbed.openkruise import GATES, prepare
 from testbed.waiting import wait_for
 from testbed.watching import watching
 
@@ -152,8 +152,10 @@ def controller(kubeconfig: Path, log: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def staged(nodes: int, limits: Limits = Limits()) -> Iterator[Stage]:
-    """Start everything, with *nodes* fake nodes and a watch of the pods of each kind; end it afterwards."""
+def staged(options: argparse.Namespace) -> Iterator[Stage]:
+    """Start everything, with fake nodes and a watch of the pods of each contestant; end it afterwards."""
+    limits = LIMITS[options.limits]
+    print(f"{machine()}\nlimits    {limits}\ngates     {CLONE_SET.name} {options.gates}", flush=True)
     has_kruise = comes(prepare)
     flags = tuple(
         f"--kube-api-{name}={limit}" for name, limit in zip(("qps", "burst"), limits.deployment, strict=True)
@@ -161,12 +163,12 @@ def staged(nodes: int, limits: Limits = Limits()) -> Iterator[Stage]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         audit = Audit(directory)
-        options = Options(apiserver=audit.flags, controller_manager=flags)
-        plane = stack.enter_context(control_plane(options))
-        stack.enter_context(fake_nodes(plane, nodes))
+        plane = stack.enter_context(control_plane(Options(apiserver=audit.flags, controller_manager=flags)))
+        stack.enter_context(fake_nodes(plane, options.nodes))
         pid, port = stack.enter_context(controller(plane.kubeconfig, directory / "controller.log"))
         pids = {OURS.name: pid, DEPLOYMENT.name: plane.children["kube-controller-manager"].pid or 0}
-        if has_kruise and comes(lambda: stack.enter_context(openkruise(plane, *limits.clone_set))):
+        kruise = openkruise(plane, limits.clone_set, options.gates)
+        if has_kruise and comes(lambda: stack.enter_context(kruise)):
             pids[CLONE_SET.name] = plane.children["kruise-manager"].pid or 0
         stage = Stage(plane, port, audit, pids)
         for one in stage.contestants:
@@ -207,4 +209,5 @@ def options_of(description: str | None, pods: int) -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limits", choices=LIMITS, default="raised", help="the client limits of the peers")
+    parser.add_argument("--gates", default=GATES, help="feature gates of OpenKruise")
     return parser.parse_args()

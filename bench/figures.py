@@ -1,5 +1,6 @@
 """What one measured change cost, and the columns that are told of it."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ def costs(pods: int) -> dict[str, Column]:
         "seconds": lambda f, _: f.took,
         "seconds, status settled": lambda f, _: f.settled,
         "writes/pod": lambda f, _: f.writes.total() / pods,
+        "writes/pod, to the pods": lambda f, _: to_pods(f.writes) / pods,
         "writes/pod by everybody": lambda f, _: f.writes_of_all / pods,
         "writes/s": lambda f, _: f.writes.total() / f.took,
         "CPU ms/pod, controller": cpu_per_pod(""),
@@ -75,6 +77,13 @@ def costs(pods: int) -> dict[str, Column]:
         "cores used by anybody": lambda f, _: f.busy / f.settled,
         "peak memory MiB": lambda f, _: f.memory,
     }
+
+
+def to_pods(writes: Counter[str]) -> int:
+    """Count the writes that changed pods: neither refused ones nor those of other objects."""
+    return sum(
+        count for what, count in writes.items() if re.fullmatch(r"\w+ pods(/\w+)? 2\d\d", what) is not None
+    )
 
 
 def conflicts(writes: Counter[str]) -> int:

@@ -1,6 +1,6 @@
 """The same rollout by an InPlaceSet and by its peers, in turn, on one real API server.
 
-    python -m bench.rollout [--pods 400] [--nodes 50] [--rounds 3] [--limits raised|own]
+    python -m bench.rollout [--pods 400] [--nodes 50] [--rounds 3] [--limits raised|own] [--gates …]
 
 All are there all the time; a round gives one after the other another image and measures until every pod runs
 it and is available. Fake nodes play the kubelets; see docs/reference/benchmarks.md for what the figures mean.
@@ -9,11 +9,10 @@ it and is available. Fake nodes play the kubelets; see docs/reference/benchmarks
 from collections.abc import Iterator
 from itertools import chain
 
-from bench.contest import LIMITS, in_turn, options_of, staged
+from bench.contest import in_turn, options_of, staged
 from bench.contestants import CLONE_SET, IMAGES, OURS
 from bench.counting import passes_between, quantile_between, requests_between
 from bench.figures import Column, Figures, Rounds, conflicts, costs
-from bench.machine import machine
 from bench.tables import compare, goals, round_line, writes_by_kind
 
 
@@ -40,9 +39,7 @@ def details(ours: Figures) -> Iterator[str]:
 def main() -> None:
     """Measure and print."""
     options = options_of(__doc__, pods=400)
-    limits = LIMITS[options.limits]
-    print(f"{machine()}\nlimits    {limits}", flush=True)
-    with staged(options.nodes, limits) as stage:
+    with staged(options) as stage:
         rounds: Rounds = {one.name: [] for one in stage.contestants}
         for one in stage.contestants:
             stage.create(one, options.pods, options.pods)

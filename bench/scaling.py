@@ -1,6 +1,6 @@
 """From no pod to many, by an InPlaceSet and by its peers, in turn, on one real API server.
 
-    python -m bench.scaling [--pods 500] [--nodes 50] [--rounds 3] [--limits raised|own]
+    python -m bench.scaling [--pods 500] [--nodes 50] [--rounds 3] [--limits raised|own] [--gates …]
 
 A round scales one after the other from 0 to all pods and measures until every pod is available, then down
 again until none is left. See docs/reference/benchmarks.md for what the figures mean.
@@ -8,9 +8,8 @@ again until none is left. See docs/reference/benchmarks.md for what the figures 
 
 from itertools import chain
 
-from bench.contest import LIMITS, SERVERS, WATCHER, in_turn, options_of, staged
+from bench.contest import SERVERS, WATCHER, in_turn, options_of, staged
 from bench.figures import Column, Rounds, costs
-from bench.machine import machine
 from bench.tables import compare, round_line, writes_by_kind
 
 
@@ -38,9 +37,8 @@ def down(pods: int) -> dict[str, Column]:
 def main() -> None:
     """Measure and print."""
     options = options_of(__doc__, pods=500)
-    pods, limits = options.pods, LIMITS[options.limits]
-    print(f"{machine()}\nlimits    {limits}", flush=True)
-    with staged(options.nodes, limits) as stage:
+    pods = options.pods
+    with staged(options) as stage:
         grown: Rounds = {one.name: [] for one in stage.contestants}
         shrunk: Rounds = {one.name: [] for one in stage.contestants}
         for one in stage.contestants:

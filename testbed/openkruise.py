@@ -121,13 +121,15 @@ def _module_directory() -> Path:
 
 
 @contextlib.contextmanager
-def openkruise(plane: ControlPlane, qps: int = QPS, burst: int = BURST) -> Iterator[Child]:
+def openkruise(
+    plane: ControlPlane, limits: tuple[int, int] = (QPS, BURST), gates: str = GATES
+) -> Iterator[Child]:
     """Run OpenKruise's manager on a control plane until the block is left; its kinds stay.
 
     Args:
         plane: Where it works, as an administrator.
-        qps: Its client limit, requests per second; its own default is 30.
-        burst: How far it may exceed that for a moment; its own default is 50.
+        limits: Its client's, requests per second and for a moment; its own default is 30 and 50.
+        gates: Its feature gates that are not at their defaults.
 
     Raises:
         Lacking: Go is missing or too old.
@@ -136,7 +138,8 @@ def openkruise(plane: ControlPlane, qps: int = QPS, burst: int = BURST) -> Itera
     binary, config = prepare()
     install(plane, config)
     (health,) = free_ports(1)
-    manager = _spawn(plane, binary, health, (f"--rest-config-qps={qps}", f"--rest-config-burst={burst}"))
+    flags = [f"--rest-config-{name}={limit}" for name, limit in zip(("qps", "burst"), limits, strict=True)]
+    manager = _spawn(plane, binary, health, [*flags, f"--feature-gates={gates}"])
     try:
         manager.wait_ready(lambda: answers(health, "/readyz", tls=False), START)
         yield manager
@@ -173,7 +176,7 @@ def _collection(admission: Json) -> str:
     return f"{ADMISSION}/{admission['kind'].lower()}s"
 
 
-def _spawn(plane: ControlPlane, binary: Path, health: int, limits: Sequence[str]) -> Child:
+def _spawn(plane: ControlPlane, binary: Path, health: int, flags: Sequence[str]) -> Child:
     (webhook,) = free_ports(1)
     directory = plane.run.make("kruise")
     return plane.spawn(
@@ -182,7 +185,7 @@ def _spawn(plane: ControlPlane, binary: Path, health: int, limits: Sequence[str]
             *(str(binary), f"--kubeconfig={plane.kubeconfig_for('kruise-manager', 'system:masters')}"),
             *("--enable-leader-election=false", "--enable-pprof=false", "--metrics-addr=0"),
             *(f"--health-probe-addr={LOOPBACK}:{health}", f"--protection-log-path={directory}"),
-            *(f"--feature-gates={GATES}", *limits),
+            *flags,
         ],
         {
             "WEBHOOK_HOST": LOOPBACK,

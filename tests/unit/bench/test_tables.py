@@ -1,7 +1,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from bench.figures import Column, Figures, Rounds, conflicts, costs
+from bench.figures import Column, Figures, Rounds, conflicts, costs, to_pods
 from bench.tables import compare, goals, ratios, round_line, writes_by_kind
 
 PODS = 10
@@ -80,13 +80,22 @@ def test_only_refusals_because_the_object_moved_are_conflicts() -> None:
     assert conflicts(Counter({"update pods 409": 2, "update pods 200": 5, "create events 404": 1})) == 2
 
 
+def test_writes_to_pods_are_those_that_changed_one() -> None:
+    writes = {"patch pods 200": 1, "update pods/status 200": 2, "create pods 201": 4, "update pods 409": 8}
+    others = {"patch inplacesets/status 200": 16, "create podtemplates 201": 32}
+    assert to_pods(Counter(writes | others)) == 7
+
+
 def test_goals_are_judged_by_medians() -> None:
     rounds: Rounds = {
         "InPlaceSet": [figures(2, cpu=0.2, writes=31), figures(2, cpu=0.2, writes=29)],
         "CloneSet": [figures(3, cpu=0.1), figures(4, cpu=0.1)],
     }
+    for figure in rounds["InPlaceSet"]:
+        figure.writes["patch inplacesets/status 200"] = 1
     assert list(goals(rounds, "CloneSet", PODS)) == [
-        "goal   writes/pod: 3.00, at most 3: kept",
+        "goal   writes/pod, to the pods: 3.00, at most 3: kept",
+        "goal   writes/pod: 3.10, at most 3: MISSED",
         "goal   pods/s, InPlaceSet to CloneSet: 1.75, at least 1.5: kept",
         "goal   CPU ms/pod, controller: 20.00, at most the CloneSet's 10.0: MISSED",
     ]
