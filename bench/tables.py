@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.figures import Column, Figures, Rounds, costs
 
-NAME, WIDTH, RATIO = 28, 12, 22
+NAME, WIDTH, RATIO = 30, 12, 22
 MOST_WRITES, FASTER = 3.0, 1.5
 """Goals of a rollout in place: the controller's writes per pod, and pods/s to those of the best peer."""
 
@@ -60,7 +60,7 @@ def writes_by_kind(rounds: Rounds, pods: int) -> Iterator[str]:
     """Tell writes per pod by verb, resource and code, means of all rounds: the most frequent first."""
     totals = {name: sum((f.writes for f in figures), Counter[str]()) for name, figures in rounds.items()}
     overall = sum(totals.values(), Counter[str]())
-    yield f"{'writes/pod':40}{''.join(f'{name:>{WIDTH}}' for name in totals)}"
+    yield f"{'writes/pod, means':40}{''.join(f'{name:>{WIDTH}}' for name in totals)}"
     for what, _ in overall.most_common():
         cells = (totals[name][what] / pods / len(rounds[name]) for name in totals)
         yield f"{what:40}{''.join(f'{cell:{WIDTH}.3f}' for cell in cells)}"

@@ -70,7 +70,7 @@ def test_writes_are_told_per_pod_and_round_the_most_frequent_first() -> None:
     }
     rounds["CloneSet"][0].writes["update pods 409"] = 1
     assert words(writes_by_kind(rounds, PODS)) == [
-        "writes/pod InPlaceSet CloneSet",
+        "writes/pod, means InPlaceSet CloneSet",
         "patch pods 200 2.000 0.500",
         "update pods 409 0.000 0.050",
     ]
