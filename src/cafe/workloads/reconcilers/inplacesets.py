@@ -4,7 +4,7 @@ It remembers nothing between passes, so that a new leader just goes on.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact, RevisionFact
 from cafe.workloads.domain.launching import demand_priorities
 from cafe.workloads.domain.revisions import UseRevision, current_revision, find_revision, outdated
-from cafe.workloads.domain.scaling import Creation, Scale, SetGoal, decide_scale, slow_start
+from cafe.workloads.domain.scaling import Creation, Deletion, Scale, SetGoal, decide_scale, slow_start
 from cafe.workloads.domain.setstatus import refused_status, set_status
 from cafe.workloads.domain.sizes import sized_paths
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
@@ -158,10 +158,9 @@ class InPlaceSetReconciler:
         return await self._update(view, goal, decided, rules, dwell)
 
     async def _scale(self, view: SetView, scale: Scale) -> Progress:
-        for deletion in scale.delete:
-            await self._sets.delete_pod(view, deletion)
-            note = Note("PodDeleted", f"Pod {deletion.pod.name} is deleted: {deletion.reason}")
-            await self._sets.tell(view.owner, note)
+        for start in range(0, len(scale.delete), STEPS):
+            batch = scale.delete[start : start + STEPS]
+            await _all_of([self._delete(view, deletion) for deletion in batch])
         by_hash = {r.hash: r for r in view.revisions}
         try:
             await self._create(view, scale.create, by_hash)
@@ -170,6 +169,11 @@ class InPlaceSetReconciler:
             return Progress((), "FailedCreate", f"No pod can be created: {refusal}", timedelta(seconds=10))
         return Progress((), "Scaling", f"{len(scale.create)} pods are made, {len(scale.delete)} deleted")
 
+    async def _delete(self, view: SetView, deletion: Deletion) -> None:
+        await self._sets.delete_pod(view, deletion)
+        note = Note("PodDeleted", f"Pod {deletion.pod.name} is deleted: {deletion.reason}")
+        await self._sets.tell(view.owner, note)
+
     async def _create(
         self, view: SetView, creations: Sequence[Creation], by_hash: dict[str, RevisionFact]
     ) -> None:
@@ -177,13 +181,7 @@ class InPlaceSetReconciler:
         done = 0
         for size in slow_start(len(creations)):
             batch = creations[done : done + size]
-            outcomes = await asyncio.gather(
-                *(self._sets.create_pod(view, one, by_hash[one.revision]) for one in batch),
-                return_exceptions=True,
-            )
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            await _all_of([self._sets.create_pod(view, one, by_hash[one.revision]) for one in batch])
             done += size
 
     async def _update(
@@ -231,6 +229,13 @@ class InPlaceSetReconciler:
                 raise
             await self._sets.tell(view.owner, Note(refusal.code, str(refusal), is_warning=True))
             return await self._sets.take_step(view, MarkForDeletion(step.pod, sized_paths(step.sizes)))
+
+
+async def _all_of(writes: Sequence[Awaitable[None]]) -> None:
+    """Make writes side by side; once all have ended, raise what the first failed with."""
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
