@@ -134,14 +134,22 @@ def nothing_is_left_over(world: "World", _: Wishes) -> str | None:
             return f"{pod['metadata']['name']} still carries the state of an update"
         if DELETION_COST_ANNOTATION in (pod["metadata"].get("annotations") or {}):
             return f"{pod['metadata']['name']} is still priced to go first"
-    app = world.app()
-    if app is not None and CONFIRM_ANNOTATION in (app["metadata"].get("annotations") or {}):
-        return "the application still carries a confirmation"
+    if (how := _left_at(world.app())) is not None:
+        return how
     kind = world.plan.shape.kind
     sets = world.server.list(SETS_OF[kind], SPACE)
     if shut := [s["metadata"]["name"] for s in sets if IS_SHUT[kind](s)]:
         return f"{shut} are not asked to update all their pods"
     return None if len(sets) == len(world.cells) else f"there are {len(sets)} sets"
+
+
+def _left_at(app: Json | None) -> str | None:
+    """Say what is left over at the application itself."""
+    if app is not None and CONFIRM_ANNOTATION in (app["metadata"].get("annotations") or {}):
+        return "the application still carries a confirmation"
+    if app is not None and (app.get("status") or {}).get("rescheduled"):
+        return "a cell is still taken to have no room, and will be tried again"
+    return None
 
 
 def _is_shut_in_place(found: Json) -> bool:
