@@ -1,5 +1,6 @@
 """How many pods each ReplicaSet of a unit has next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cafe.api.cafedeployment import CafeDeployment, PodSetType
-from cafe.workloads.domain.budget import Budget
+from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentStatus, PodSetType
+from cafe.workloads.domain.budget import Budget, Use
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import DOOMED, PodFact
@@ -23,7 +24,7 @@ from cafe.workloads.domain.podsets.natives import (
     digest_of_template,
     template_of,
 )
-from cafe.workloads.domain.podsets.replicasets import Count, count, decide_replicas, follow, lent
+from cafe.workloads.domain.podsets.replicasets import Count, count, decide_replicas, follow, lent, use_of
 from tests.unit.workloads.releaseworld import application
 
 NEW, OLD, OLDER = "new", "old", "older"
@@ -276,3 +277,25 @@ def test_units_share_one_budget(sick: int, promised: int, shrunk: dict[str, int]
     wanted = dict.fromkeys("ab", UnitGoal(4, 4))
     actions = follow_all(app, two_units(app, sick=sick, promised=promised), wanted, Release("r2"))
     assert {a.name: a.spec["replicas"] for a in actions if isinstance(a, ChangeNative)} == shrunk
+
+
+def test_old_pods_that_nothing_can_make_hold_no_other_unit_up() -> None:
+    app = application(8, units="ab", max_unavailable=2)
+    app = msgspec.structs.replace(
+        app, spec=msgspec.structs.replace(app.spec, pod_set_type=PodSetType.REPLICA_SET)
+    )
+    full, robbed = two_units(app)
+    # Three of the four were taken by a hand, and what ran was never whole.
+    assert isinstance(robbed.held, tuple)
+    newest, old = robbed.held
+    left = Crowd.of(list(old.pods)[:1], old.pods.dwell)
+    robbed = replace(robbed, held=(newest, replace(old, asked=1, pods=left)))
+    wanted = {"a": UnitGoal(4, 1), "b": UnitGoal(4, 0)}
+    assert use_of(app, robbed, wanted["b"], "r2") == Use(missing=3, pending=0, hopeless=3)
+    actions = follow_all(app, [full, robbed], wanted, Release("r2"))
+    shrunk = {
+        a.name: a.spec["replicas"] for a in actions if isinstance(a, ChangeNative) and "replicas" in a.spec
+    }
+    assert shrunk == {"shop-a-r1": 3}
+    whole = msgspec.structs.replace(app, status=CafeDeploymentStatus(current_revision="r1"))
+    assert use_of(whole, robbed, wanted["b"], "r2") == Use(missing=3, pending=3, hopeless=0)

@@ -77,7 +77,7 @@ def report_of(status: InPlaceSetStatus) -> UnitReport:
     )
 
 
-def use_of(_: UnitFact, __: UnitGoal, ___: str) -> Use:
+def use_of(_: CafeDeployment, __: UnitFact, ___: UnitGoal, ____: str) -> Use:
     """Return nothing: its controller asks for its share pod by pod."""
     return Use()
 

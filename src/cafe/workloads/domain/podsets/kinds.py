@@ -29,7 +29,7 @@ class PodSetKind:
     """
 
     follow: Callable[[CafeDeployment, UnitFact, UnitGoal, Release, Budget], Sequence[SetAction]]
-    use_of: Callable[[UnitFact, UnitGoal, str], Use]
+    use_of: Callable[[CafeDeployment, UnitFact, UnitGoal, str], Use]
     taken: Callable[[UnitFact, Sequence[Any]], int]
     retire: Callable[[CafeDeployment, UnitFact], Sequence[SetAction]]
 
@@ -91,7 +91,7 @@ def left_of(app: CafeDeployment, facts: Sequence[UnitFact], unit: str) -> Budget
 def _uses(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, revision: str) -> list[Use]:
     """Return what a unit takes of the budget: what its pods show, and what evictions were promised."""
     return [
-        KINDS[app.spec.pod_set_type].use_of(fact, goal, revision),
+        KINDS[app.spec.pod_set_type].use_of(app, fact, goal, revision),
         Use(fact.promised, fact.promised),
     ]
 

@@ -144,16 +144,25 @@ def _shrunk(
     return shrunk
 
 
-def use_of(fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
-    """Return what the unit takes of a budget."""
+def use_of(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
+    """Return what the unit takes of a budget.
+
+    Old pods that no set can make any more (a hand took them, and their revision was never whole) come with
+    their group, as new ones: a release that waited for them first would wait for itself.
+    """
     sets = _sets(fact)
     counts = {s.name: count(s, s.pods.dwell) for s in sets}
-    sick_new = sum(counts[s.name].sick for s in sets if s.revision == revision)
     olds = [s for s in sets if s.revision != revision]
+    asked, asked_old = sum(s.asked for s in sets), sum(s.asked for s in olds)
+    due_new = min(goal.replicas, max(goal.partition, asked - asked_old))
+    can_make = any(s.revision == app.status.current_revision for s in olds)
+    unmade = 0 if can_make else max(0, goal.replicas - due_new - asked_old)
+    sick_new = sum(counts[s.name].sick for s in sets if s.revision == revision)
+    lost = sum(is_hopeless(p, s.pods.dwell) for s in olds for p in s.pods.unsettled())
     return Use(
         missing=goal.replicas - sum(c.available for c in counts.values()),
-        pending=goal.replicas - sum(s.asked for s in sets) + sick_new,
-        hopeless=sum(is_hopeless(p, s.pods.dwell) for s in olds for p in s.pods.unsettled()),
+        pending=goal.replicas - asked - unmade + sick_new,
+        hopeless=lost + unmade,
     )
 
 

@@ -116,7 +116,7 @@ def decide_partition(goal: UnitGoal, found: Sequence[Place], partition: int, lim
     return partition
 
 
-def use_of(fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
+def use_of(_: CafeDeployment, fact: UnitFact, goal: UnitGoal, revision: str) -> Use:
     """Return what the unit takes of a budget."""
     if not isinstance(fact.held, StatefulSetFact):
         return Use(goal.replicas, goal.replicas)
