@@ -103,7 +103,8 @@ def lacking_go(programs: Sequence[Program] = PROGRAMS) -> list[str]:
     if all(is_built(program) for program in programs):
         return []
     wanted = max(_wanted_go(program) for program in programs)
-    name = f"Go {wanted[0]}.{wanted[1]} or newer, to build Kubernetes (https://go.dev/dl)"
+    names = ", ".join(program.name for program in programs)
+    name = f"Go {wanted[0]}.{wanted[1]} or newer, to build {names} (https://go.dev/dl)"
     go = shutil.which("go")
     if go is None:
         return [name]
