@@ -5,7 +5,14 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from cafe.api.cafedeployment import PodSetType, Topology
+from cafe.api.cafedeployment import (
+    ClaimRetention,
+    ClaimTemplates,
+    PodSetType,
+    RetentionPolicy,
+    ServiceName,
+    Topology,
+)
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule
 from cafe.api.inplaceset import PERCENT_OR_COUNT
 from cafe.api.shapes import IntOrPercent, LabelSelector, LabelValue, Metadata, PodTemplate
@@ -184,6 +191,9 @@ class AppContent(Struct, frozen=True, kw_only=True, rename="camel", omit_default
             extra_json_schema={"default": {}},
         ),
     ] = field(default_factory=DeployPolicy)
+    service_name: ServiceName = ""
+    volume_claim_templates: ClaimTemplates = field(default_factory=list)
+    persistent_volume_claim_retention_policy: RetentionPolicy = field(default_factory=ClaimRetention)
 
 
 class Hold(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from cafe.api.cafeapprevision import AppContent
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule, Scale
 from cafe.api.inplaceset import SELECTOR_RULES
+from cafe.api.overrides import override_rules
 from cafe.api.shapes import Condition, Metadata
 
 
@@ -94,6 +95,29 @@ class CafeAppService(Struct, frozen=True, kw_only=True, rename="camel"):
     status: CafeAppServiceStatus = field(default_factory=CafeAppServiceStatus)
 
 
+STATEFUL_RULES = (
+    Rule(
+        rule="(has(self.serviceName) ? self.serviceName : '') == "
+        "(has(oldSelf.serviceName) ? oldSelf.serviceName : '') && "
+        "(has(self.volumeClaimTemplates) ? self.volumeClaimTemplates : []) == "
+        "(has(oldSelf.volumeClaimTemplates) ? oldSelf.volumeClaimTemplates : [])",
+        message="serviceName and volumeClaimTemplates are immutable, as in a StatefulSet: make a new service "
+        "beside this one",
+        field_path=".spec.volumeClaimTemplates",
+    ),
+    Rule(
+        rule="self.deploy.podSetType == 'StatefulSet' || ("
+        "(!has(self.serviceName) || self.serviceName == '') && "
+        "(!has(self.volumeClaimTemplates) || size(self.volumeClaimTemplates) == 0) && "
+        "self.persistentVolumeClaimRetentionPolicy.whenDeleted == 'Retain' && "
+        "self.persistentVolumeClaimRetentionPolicy.whenScaled == 'Retain')",
+        message="serviceName, volumeClaimTemplates and persistentVolumeClaimRetentionPolicy need "
+        "deploy.podSetType StatefulSet: no other set gives its pods names and volumes",
+        field_path=".spec.deploy.podSetType",
+    ),
+)
+"""What only a StatefulSet has."""
+
 DECLARATION = KindDeclaration(
     kind="CafeAppService",
     plural="cafeappservices",
@@ -116,6 +140,8 @@ DECLARATION = KindDeclaration(
             message="elasticity.autoscaling.maxReplicas must be at least minReplicas",
             field_path=".spec.elasticity.autoscaling.maxReplicas",
         ),
+        *STATEFUL_RULES,
+        *override_rules("deploy.topology"),
     ),
     columns=(
         PrinterColumn("Live", "integer", ".status.liveRevision"),

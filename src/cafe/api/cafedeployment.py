@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule, Scale
 from cafe.api.inplaceset import BUDGET_RULE, SELECTOR_RULES
 from cafe.api.names import CELL_LABEL, ZONE_LABEL
+from cafe.api.overrides import Overrides, override_rules
 from cafe.api.shapes import Condition, IntOrPercent, LabelSelector, Metadata, PodTemplate
 from cafe.api.strategy import CafeDeploymentStrategy
 
@@ -83,6 +84,7 @@ class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
         AutoReschedule,
         Meta(description="What becomes of pods for which their unit has no room."),
     ] = field(default_factory=AutoReschedule)
+    overrides: Overrides = field(default_factory=list)
 
 
 class RetentionType(StrEnum):
@@ -101,6 +103,26 @@ class ClaimRetention(Struct, frozen=True, kw_only=True, rename="camel"):
     when_scaled: Annotated[RetentionType, Meta(description="When a unit shrinks.")] = RetentionType.RETAIN
 
 
+ServiceName = Annotated[
+    str, Meta(max_length=63, description="With podSetType StatefulSet: the headless Service of its pods.")
+]
+ClaimTemplates = Annotated[
+    list[Annotated[dict[str, Any], Meta(extra_json_schema={"x-kubernetes-preserve-unknown-fields": True})]],
+    Meta(
+        max_length=32,
+        description="With podSetType StatefulSet: claims made for each pod, as core/v1 "
+        "PersistentVolumeClaims. Immutable.",
+    ),
+]
+RetentionPolicy = Annotated[
+    ClaimRetention,
+    Meta(
+        description="With podSetType StatefulSet: what becomes of claims whose pods are gone for good.",
+        extra_json_schema={"default": {}},
+    ),
+]
+
+
 class CafeDeploymentSpec(Struct, frozen=True, kw_only=True, rename="camel"):
     """One application over its units, released in groups."""
 
@@ -115,30 +137,9 @@ class CafeDeploymentSpec(Struct, frozen=True, kw_only=True, rename="camel"):
             "them from the highest ordinal down, and keeps names and volumes. Immutable."
         ),
     ] = PodSetType.IN_PLACE_SET
-    service_name: Annotated[
-        str,
-        Meta(max_length=63, description="With podSetType StatefulSet: the headless Service of its pods."),
-    ] = ""
-    volume_claim_templates: Annotated[
-        list[
-            Annotated[
-                dict[str, Any],
-                Meta(extra_json_schema={"x-kubernetes-preserve-unknown-fields": True}),
-            ]
-        ],
-        Meta(
-            max_length=32,
-            description="With podSetType StatefulSet: claims made for each pod, as core/v1 "
-            "PersistentVolumeClaims. Immutable.",
-        ),
-    ] = field(default_factory=list)
-    persistent_volume_claim_retention_policy: Annotated[
-        ClaimRetention,
-        Meta(
-            description="With podSetType StatefulSet: what becomes of claims whose pods are gone for good.",
-            extra_json_schema={"default": {}},
-        ),
-    ] = field(default_factory=ClaimRetention)
+    service_name: ServiceName = ""
+    volume_claim_templates: ClaimTemplates = field(default_factory=list)
+    persistent_volume_claim_retention_policy: RetentionPolicy = field(default_factory=ClaimRetention)
     strategy: Annotated[
         CafeDeploymentStrategy, Meta(description="How a release proceeds.", extra_json_schema={"default": {}})
     ] = field(default_factory=CafeDeploymentStrategy)
@@ -363,6 +364,7 @@ DECLARATION = KindDeclaration(
             message="topology.unitReplicas pins a unit that topology.values doesn't name",
             field_path=".spec.topology.unitReplicas",
         ),
+        *override_rules("topology"),
     ),
     columns=(
         PrinterColumn("Desired", "integer", ".spec.replicas"),

@@ -17,6 +17,7 @@ class Change:
     Attributes:
         images: `container=image`, or an image alone for the only container.
         template: A whole pod template.
+        overrides: What single units shall have otherwise; of units that are gone nothing is kept.
         strategy: Fields of `spec.strategy`.
     """
 
@@ -25,6 +26,7 @@ class Change:
     strategy: Mapping[str, Any] | None = None
     replicas: int | None = None
     cause: str = ""
+    overrides: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -42,6 +44,8 @@ def edited(document: Document, change: Change) -> Document:
     spec = wanted["spec"]
     if change.template is not None:
         spec["template"] = deepcopy(dict(change.template))
+    if change.overrides is not None:
+        _set_overrides(spec, change.overrides)
     for said in change.images:
         _set_image(spec["template"], said, wanted["metadata"]["name"])
     if change.strategy:
@@ -55,6 +59,16 @@ def edited(document: Document, change: Change) -> Document:
         annotations = wanted["metadata"].setdefault("annotations", {})
         annotations[CHANGE_CAUSE_ANNOTATION] = change.cause
     return wanted
+
+
+def _set_overrides(spec: dict[str, Any], overrides: Sequence[Mapping[str, Any]]) -> None:
+    """Write overrides, as far as their units are still there."""
+    topology = spec.get("topology") or {}  # Without one there are no units.
+    there = topology.get("values") or []
+    topology.pop("overrides", None)
+    found = [{**one, "units": [u for u in one["units"] if u in there]} for one in overrides]
+    if kept := [deepcopy(one) for one in found if one["units"]]:
+        topology["overrides"] = kept
 
 
 def _set_image(template: dict[str, Any], said: str, name: str) -> None:

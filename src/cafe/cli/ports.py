@@ -130,10 +130,21 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitLine:
+    """What changes in some units only; *old* and *new* are equal if they stay while the others change."""
+
+    units: tuple[str, ...]
+    path: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a changed application would do.
 
     Attributes:
+        units: What changes in single units only.
         recreated_because: Paths of the template that can't be changed in place; empty if pods stay.
         is_refused: The change can't be made in place and the policy forbids another way.
     """
@@ -141,6 +152,7 @@ class Preview:
     plan: Plan
     recreated_because: tuple[str, ...] = ()
     is_refused: bool = False
+    units: tuple[UnitLine, ...] = ()
 
 
 class Planner(Protocol):

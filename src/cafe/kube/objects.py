@@ -278,6 +278,7 @@ class StatefulSetSpec(Part, frozen=True):
     min_ready_seconds: int = 0
     template: dict[str, Any] = {}
     update_strategy: UpdateStrategy = UpdateStrategy()
+    persistent_volume_claim_retention_policy: dict[str, str] = {}
 
 
 class StatefulSetStatus(Part, frozen=True):

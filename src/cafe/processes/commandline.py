@@ -96,7 +96,7 @@ class RealPlanner:
             UNIT_LABEL,
             UPDATE_GATE,
         )
-        from cafe.cli.ports import Preview  # noqa: PLC0415 -- on use
+        from cafe.cli.ports import Preview, UnitLine  # noqa: PLC0415 -- on use
         from cafe.placement.domain.spread import spread  # noqa: PLC0415 -- on use
         from cafe.workloads.adapters.revisions import age_of  # noqa: PLC0415 -- on use
         from cafe.workloads.domain.preview import UnitNow, look_ahead  # noqa: PLC0415 -- on use
@@ -123,7 +123,8 @@ class RealPlanner:
             for stored in facts.revisions
         }
         outlook = look_ahead(now, wanted, units, spread, ages)
-        return Preview(outlook.plan, outlook.recreated_because, outlook.is_refused)
+        lines = tuple(UnitLine(c.units, c.setting.path, c.old, c.new) for c in outlook.unit_changes)
+        return Preview(outlook.plan, outlook.recreated_because, outlook.is_refused, lines)
 
 
 class RealLibrarian:

@@ -126,6 +126,100 @@ def test_a_risky_change_says_why(old: AppContent, new: AppContent, path: str, wh
     assert compare(old, new).risk is Risk.HIGH
 
 
+CELLS: dict[str, Any] = {"unitType": "Cell", "values": ["cell-a", "cell-b"]}
+IN_A = "deploy.topology.overrides[cell-a]"
+
+
+def cells(*overrides: dict[str, Any], **more: Any) -> AppContent:  # noqa: ANN401 -- any field
+    return content(deploy__topology={**CELLS, "overrides": [*overrides]}, **more)
+
+
+def in_a(**box: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field
+    return {"units": ["cell-a"], "containers": [{"name": "shop", **box}]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "why"),
+    [
+        (
+            cells(),
+            cells(in_a(image="registry.bank/shop:2.0")),
+            f"{IN_A}.containers[shop].image",
+            "the major version changes from 1 to 2",
+        ),
+        (
+            cells(in_a(image="registry.bank/shop:2.0")),
+            cells(),
+            f"{IN_A}.containers[shop].image",
+            "the major version changes from 2 to 1",
+        ),
+        (
+            cells(in_a(image="registry.bank/shop:1.3")),
+            cells(in_a(image="docker.io/shop:1.3")),
+            f"{IN_A}.containers[shop].image",
+            "the image comes from docker.io/shop, not from registry.bank/shop",
+        ),
+        (
+            cells(),
+            cells(in_a(resources={"requests": {"cpu": "100m"}})),
+            f"{IN_A}.containers[shop].resources.requests.cpu",
+            "each pod gets less cpu than it has now",
+        ),
+        (
+            content(deploy__podSetType="StatefulSet"),
+            content(
+                deploy__podSetType="StatefulSet",
+                persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
+            ),
+            "persistentVolumeClaimRetentionPolicy.whenScaled",
+            "volumes are deleted with their pods, and what is on them",
+        ),
+    ],
+)
+def test_a_risk_in_one_cell_is_a_risk(old: AppContent, new: AppContent, path: str, why: str) -> None:
+    told, _, _, risk, said = only(old, new)
+    assert (told, risk, said) == (path, Risk.HIGH, why)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            cells(),
+            cells(in_a(image="registry.bank/shop:1.3")),
+            ("containers[shop].image", "registry.bank/shop:1.2", "registry.bank/shop:1.3"),
+        ),
+        (
+            cells(),
+            cells(in_a(env=[{"name": "B", "value": "2"}])),
+            ("containers[shop].env[B]", None, {"value": "2"}),
+        ),
+        (cells(), cells({"units": ["cell-a"], "labels": {"x": "y"}}), ("labels[x]", None, "y")),
+    ],
+)
+def test_what_a_cell_has_otherwise_is_told_as_its_pods_see_it(
+    old: AppContent, new: AppContent, told: tuple[str, Any, Any]
+) -> None:
+    path, was, will, risk, _ = only(old, new)
+    assert (path, was, will) == (f"{IN_A}.{told[0]}", *told[1:])
+    assert risk is Risk.ORDINARY
+
+
+def test_when_the_template_catches_up_the_cell_s_override_is_told_to_be_gone() -> None:
+    ahead = "registry.bank/shop:1.3"
+    new = cells(template__spec__containers__0__image=ahead)
+    paths = {c.path: (c.old, c.new) for c in compare(cells(in_a(image=ahead)), new).changes}
+    assert paths == {
+        f"{BOX}.image": ("registry.bank/shop:1.2", ahead),
+        f"{IN_A}.containers[shop].image": (ahead, None),
+    }
+
+
+def test_entries_in_another_order_are_no_difference() -> None:
+    one, other = in_a(image="x:1"), {"units": ["cell-a"], "labels": {"x": "y"}}
+    assert compare(cells(one, other), cells(other, one)).changes == ()
+
+
 def test_a_container_that_goes_is_risky_and_one_that_comes_is_not() -> None:
     shop = content().template.spec["containers"]
     more = content(template__spec__containers=[*shop, {"name": "helper", "image": "x:1"}])

@@ -1,5 +1,7 @@
 """Contents, their digests, and what is refused of them."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -25,6 +27,63 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+
+
+CELLS: dict[str, Any] = {"unitType": "Cell", "values": ["cell-a", "cell-b"]}
+
+
+def in_cell_a(**box: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field
+    return {"units": ["cell-a"], "containers": [{"name": "shop", **box}]}
+
+
+def test_contents_of_earlier_versions_keep_the_digest_that_they_had() -> None:
+    assert digest_of_content(content()) == "709bb9848da4"
+    stateful = content(deploy__podSetType="StatefulSet", deploy__topology=CELLS)
+    assert digest_of_content(stateful) == "55884ec416bf"
+    spelled = content(
+        deploy__podSetType="StatefulSet",
+        deploy__topology={**CELLS, "overrides": []},
+        serviceName="",
+        volumeClaimTemplates=[],
+        persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"},
+    )
+    assert digest_of_content(spelled) == "55884ec416bf"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"serviceName": "shop"},
+        {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]},
+        {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}},
+        {"deploy__topology": {**CELLS, "overrides": [in_cell_a(image="x:1")]}},
+    ],
+)
+def test_names_volumes_and_overrides_enter_the_digest_and_the_application(more: dict[str, Any]) -> None:
+    held = content(deploy__podSetType="StatefulSet", **{"deploy__topology": CELLS, **more})
+    assert digest_of_content(held) != "55884ec416bf"
+    (key, said), *_ = more.items()
+    body = render(service(), revision(1, content=held), None)[-1].body["spec"]
+    if key == "deploy__topology":
+        assert body["topology"]["overrides"] == said["overrides"]
+    elif key == "persistentVolumeClaimRetentionPolicy":
+        assert body[key] == {"whenDeleted": "Retain", "whenScaled": "Delete"}
+    else:
+        assert body[key] == said
+
+
+def test_a_config_that_one_cell_alone_refers_to_is_used_and_renamed() -> None:
+    ref = {"configMapKeyRef": {"name": "settings", "key": "mode"}}
+    override = in_cell_a(env=[{"name": "MODE", "valueFrom": ref}])
+    held = content(
+        configs=[{"name": "settings", "data": {"mode": "slow"}}],
+        deploy__topology={**CELLS, "overrides": [override]},
+    )
+    demand_sound(held)
+    config, *_, app = render(service(), revision(1, content=held), None)
+    (entry,) = app.body["spec"]["topology"]["overrides"]
+    assert entry["containers"][0]["env"][0]["valueFrom"]["configMapKeyRef"]["name"] == config.name
+    assert config.name != "settings"
 
 
 def test_a_default_that_is_written_out_changes_no_digest() -> None:
@@ -71,6 +130,10 @@ def test_every_reference_to_a_config_is_found_and_renamed() -> None:
     [
         (content(template__spec={}), "NoContainers"),
         (content(configs=[{"name": "idle", "data": {}}]), "ConfigUnused"),
+        (
+            content(deploy__topology={**CELLS, "overrides": [in_cell_a(image="registry.bank/shop:1.2")]}),
+            "BadOverride",
+        ),
         (
             content(selector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["x"]}]}),
             "SelectorMismatch",

@@ -129,6 +129,8 @@ def apps_of_all_sorts(draw: st.DrawFn) -> Json:
     replicas = draw(st.integers(0, 20))
     if len(units) > 1 and draw(st.booleans()):
         topology["unitReplicas"] = {units[0]: draw(st.integers(0, replicas))}
+    if units and draw(st.booleans()):
+        topology["overrides"] = [{"units": units[:1], "labels": {"tier": "gold"}}]
     strategy: Json = {
         "maxUnavailable": draw(COUNTS | PERCENTS),
         "minReadySeconds": draw(st.sampled_from([0, 5, 900])),

@@ -276,6 +276,30 @@ def test_the_sizes_of_units_are_those_that_the_controller_has_decided() -> None:
     assert [s["spec"]["replicas"] for s in exported(made)] == [1, 4]
 
 
+AHEAD = {"units": ["cell-b"], "containers": [{"name": "app", "image": "web:9"}], "labels": {"tier": "gold"}}
+
+
+def test_what_a_unit_has_otherwise_stays_in_its_stateful_set() -> None:
+    topology = {**CELLS, "overrides": [AHEAD]}
+    one, other = exported(app("db", podSetType="StatefulSet", topology=topology, replicas=4))
+    assert other["spec"]["template"]["spec"]["containers"][0]["image"] == "web:9"
+    assert other["spec"]["template"]["metadata"]["labels"] == {
+        **one["spec"]["template"]["metadata"]["labels"],
+        UNIT_LABEL: "cell-b",
+        "tier": "gold",
+    }
+    assert one["spec"]["template"]["spec"]["containers"] == TEMPLATE["spec"]["containers"]
+    assert "overrides" not in losses(app("db", podSetType="StatefulSet", topology=topology))
+
+
+@pytest.mark.parametrize("kind", ["InPlaceSet", "ReplicaSet"])
+def test_what_a_unit_has_otherwise_is_lost_in_a_deployment_and_that_is_said(kind: str) -> None:
+    made = app(podSetType=kind, topology={**CELLS, "overrides": [AHEAD]})
+    assert losses(made)["overrides"] == "spec.topology.overrides"
+    (plain,) = exported(made)
+    assert plain["spec"]["template"]["spec"]["containers"] == TEMPLATE["spec"]["containers"]
+
+
 # Refusals
 
 REFUSED: dict[str, Callable[[], Json]] = {
@@ -290,6 +314,10 @@ REFUSED: dict[str, Callable[[], Json]] = {
         podSetType="StatefulSet", strategy={"maxUnavailable": "0%"}
     ),
     "strategy.maxSurge is '101%'": lambda: app(podSetType="ReplicaSet", strategy={"maxSurge": "101%"}),
+    "overrides names a unit": lambda: app(topology={**CELLS, "overrides": [{**AHEAD, "units": ["x"]}]}),
+    "which the template lacks": lambda: app(
+        topology={**CELLS, "overrides": [{"units": ["cell-a"], "containers": [{"name": "x", "image": "y"}]}]}
+    ),
     "pins a unit": lambda: app(topology={**CELLS, "unitReplicas": {"cell-c": 1}}),
     "Expected `int`": lambda: app(replicas="many"),
     "can't export a CafeNothing": lambda: {**app(), "kind": "CafeNothing"},

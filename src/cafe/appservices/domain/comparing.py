@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cafe.api.cafeapprevision import AppContent
+from cafe.api.overrides import Setting, settings_by_unit
 from cafe.appservices.contract import Comparison, FieldChange, Risk
 from cafe.appservices.domain.content import spelled_out
 from cafe.appservices.domain.drifting import name_key
@@ -16,7 +17,9 @@ from cafe.kernel import quantity
 Rule = Callable[[FieldChange], str]
 """Says why a change is risky; empty if this rule has nothing against it."""
 
-IMAGE = re.compile(r"^template\.spec\.(?:init)?[cC]ontainers\[[^]]+\]\.image$")
+IMAGE = re.compile(
+    r"^(?:template\.spec|deploy\.topology\.overrides\[[^]]+\])\.(?:init)?[cC]ontainers\[[^]]+\]\.image$"
+)
 RESOURCE = re.compile(r"\.resources\.(?:requests|limits)\.(\w[\w./-]*)$")
 PROBE = re.compile(r"\.(liveness|readiness|startup)Probe$")
 CONTAINER = re.compile(r"^template\.spec\.(?:init)?[cC]ontainers\[([^]]+)\]$")
@@ -24,8 +27,42 @@ CONTAINER = re.compile(r"^template\.spec\.(?:init)?[cC]ontainers\[([^]]+)\]$")
 
 def compare(old: AppContent, new: AppContent) -> Comparison:
     """Return all fields that differ between two contents, with the risk of each."""
-    found = [_judged(change) for change in _changes("", spelled_out(old), spelled_out(new))]
+    changes = [*_changes("", _common(old), _common(new)), *_unit_changes(old, new)]
+    found = [_judged(change) for change in changes]
     return Comparison(tuple(sorted(found, key=lambda change: change.path)))
+
+
+def _common(content: AppContent) -> dict[str, Any]:
+    """Return what is said of all units alike."""
+    told = spelled_out(content)
+    del told["deploy"]["topology"]["overrides"]
+    return told
+
+
+def _unit_changes(old: AppContent, new: AppContent) -> Iterator[FieldChange]:
+    """Yield what changes by overrides, unit by unit, as the pods there see it.
+
+    An override that begins where the template's value was, or ends there, is told by that value; so it is
+    judged as a change of the template would be.
+    """
+    before, after = (settings_by_unit(content.deploy.topology.overrides) for content in (old, new))
+    for unit in sorted(before.keys() | after.keys()):
+        was, will = before.get(unit, {}), after.get(unit, {})
+        for setting in sorted(was.keys() | will.keys()):
+            said = was.get(setting), will.get(setting)
+            if said[0] == said[1]:
+                continue
+            place = f"containers[{setting.container}].{setting.field}" if setting.container else setting.path
+            path = f"deploy.topology.overrides[{unit}].{place}"
+            seen = _seen(old, unit, setting, said[0]), _seen(new, unit, setting, said[1])
+            yield FieldChange(path, *(seen if seen[0] != seen[1] else said))
+
+
+def _seen(content: AppContent, unit: str, setting: Setting, said: Any) -> Any:  # noqa: ANN401 -- any value of it
+    """Return what a unit's pods have; nothing if there is no such unit."""
+    if said is not None or unit not in content.deploy.topology.values:
+        return said
+    return setting.value_in(content.template)
 
 
 def _judged(change: FieldChange) -> FieldChange:
@@ -165,6 +202,15 @@ def _shortens_the_farewell(change: FieldChange) -> str:
     return ""
 
 
+def _lets_volumes_go(change: FieldChange) -> str:
+    is_policy = change.path.startswith("persistentVolumeClaimRetentionPolicy.")
+    return (
+        "volumes are deleted with their pods, and what is on them"
+        if is_policy and change.new == "Delete"
+        else ""
+    )
+
+
 def _gives_power(change: FieldChange) -> str:
     powers = ("hostNetwork", "hostPID", "hostIPC", "privileged", "allowPrivilegeEscalation")
     if change.path.rsplit(".", 1)[-1] in powers and change.new is True:
@@ -186,6 +232,7 @@ RULES: tuple[Rule, ...] = (
     _takes_the_reserve_away,
     _weakens_the_release,
     _shortens_the_farewell,
+    _lets_volumes_go,
     _gives_power,
 )
 

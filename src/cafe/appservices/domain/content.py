@@ -8,6 +8,7 @@ from msgspec import NODEFAULT, Struct
 
 from cafe.api.cafeapprevision import AppConfig, AppContent, ConfigPolicy
 from cafe.api.cafeappservice import CafeAppServiceSpec
+from cafe.api.overrides import demand_hits
 from cafe.api.selectors import demand_match
 from cafe.kernel import Digest, Refusal, digest_of
 
@@ -90,7 +91,7 @@ def demand_sound(content: AppContent) -> None:
     """Refuse a content that could never run as it is meant.
 
     Raises:
-        Refusal: `SelectorMismatch`, `NoContainers` or `ConfigUnused`.
+        Refusal: `SelectorMismatch`, `NoContainers`, `BadOverride` or `ConfigUnused`.
     """
     demand_match(content.selector, content.template.metadata.labels)
     if not content.template.spec.get("containers"):
@@ -100,7 +101,9 @@ def demand_sound(content: AppContent) -> None:
             "A pod without containers is refused by the API server.",
             "Add a container to the template.",
         )
-    used = set(config_names(content.template.spec))
+    overrides = content.deploy.topology.overrides
+    demand_hits(content.selector, content.template, overrides)
+    used = {*config_names(content.template.spec), *config_names(msgspec.to_builtins(overrides))}
     idle = [c.name for c in content.configs if is_versioned(c) and c.name not in used]
     if idle:
         raise Refusal(

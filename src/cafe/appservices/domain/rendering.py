@@ -16,6 +16,7 @@ from cafe.api.names import (
     RENDERED_ANNOTATION,
     SERVICE_LABEL,
 )
+from cafe.api.overrides import UnitOverride
 from cafe.appservices.domain.content import is_versioned, renamed_configs
 from cafe.appservices.domain.facts import ChildKind, RevisionFact, Wanted
 from cafe.kernel import digest_of
@@ -125,6 +126,7 @@ def _application(
 ) -> Wanted:
     content, publish = revision.content, service.spec.publish
     template = msgspec.structs.replace(content.template, spec=renamed_configs(content.template.spec, configs))
+    overrides = renamed_configs(msgspec.to_builtins(content.deploy.topology.overrides), configs)
     spec = CafeDeploymentSpec(
         selector=content.selector,
         template=template,
@@ -133,7 +135,12 @@ def _application(
         strategy=msgspec.structs.replace(
             content.deploy.strategy, pause=content.deploy.strategy.pause or publish.pause
         ),
-        topology=content.deploy.topology,
+        topology=msgspec.structs.replace(
+            content.deploy.topology, overrides=msgspec.convert(overrides, list[UnitOverride])
+        ),
+        service_name=content.service_name,
+        volume_claim_templates=content.volume_claim_templates,
+        persistent_volume_claim_retention_policy=content.persistent_volume_claim_retention_policy,
         history_limit=service.spec.history_limit,
     )
     body = {"spec": msgspec.to_builtins(spec)}

@@ -7,6 +7,7 @@ import click
 from cafe.api.cafedeployment import CafeDeployment
 from cafe.cli.errors import Exit, Problem
 from cafe.cli.lazy import Command, Option
+from cafe.cli.messages import Catalogue
 from cafe.cli.output import output_option, structured, write_many, write_one
 from cafe.cli.ports import Cluster
 from cafe.cli.resources import APPS
@@ -117,7 +118,8 @@ def history(session: Session, name: str, output: str | None, *, no_headers: bool
             for revision in revisions:
                 session.terminal.write(str(revision.number))
             return Exit.MET
-        rows = [_history_row(picture, r, is_wide=output == "wide") for r in revisions]
+        tell = session.terminal.words
+        rows = [_history_row(picture, r, tell, is_wide=output == "wide") for r in revisions]
         heads = ["revision", "hash", "images", "where", "age", "cause"]
         words = [session.terminal.words(f"history.{head}") for head in heads]
         if session.terminal.is_tty and output is None:
@@ -141,13 +143,15 @@ def runs_in(picture: Picture, revision: Revision) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count > 0}
 
 
-def _history_row(picture: Picture, revision: Revision, *, is_wide: bool) -> list[str]:
+def _history_row(picture: Picture, revision: Revision, words: Catalogue, *, is_wide: bool) -> list[str]:
     where = ", ".join(f"{n}: {c}" if n else str(c) for n, c in runs_in(picture, revision).items())
     images = revision.images if is_wide else [image.rsplit("/", 1)[-1] for image in revision.images]
+    units = ", ".join(sorted({unit for one in revision.overrides for unit in one.get("units") or ()}))
+    told = ",".join(images)
     return [
         str(revision.number),
         revision.hash,
-        ",".join(images),
+        words("history.otherwise", images=told, units=units) if units else told,
         where or "-",
         age(revision.created, picture.now),
         revision.cause or "-",
@@ -162,6 +166,7 @@ def _described(picture: Picture, revision: Revision) -> dict[str, object]:
         "changeCause": revision.cause,
         "creationTimestamp": revision.created,
         "pods": runs_in(picture, revision),
+        **({"overrides": revision.overrides} if revision.overrides else {}),
     }
 
 

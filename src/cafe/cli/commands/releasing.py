@@ -146,16 +146,18 @@ async def _change(cluster: Cluster, app: CafeDeployment, asked: dict[str, Any]) 
             "",
             "Keep one of them.",
         )
-    template, cause = None, ""
+    template, overrides, cause = None, None, ""
     if number:
-        template = revision_numbered(await load_revisions(cluster, app), number, name).template
+        revision = revision_numbered(await load_revisions(cluster, app), number, name)
+        template, overrides = revision.template, revision.overrides
         cause = f"cafe app release --to-revision {number}"
     elif path:
         template = template_of([d.body for d in read_manifest(path)], path)
         cause = f"cafe app release -f {Path(path).name}"
     elif images:
         cause = "cafe app release " + " ".join(f"--image {image}" for image in images)
-    return Change(images, template, strategy_of(asked), asked["replicas"], asked.get("cause") or cause)
+    cause = asked.get("cause") or cause
+    return Change(images, template, strategy_of(asked), asked["replicas"], cause, overrides)
 
 
 @click.command("plan", cls=Command, help="help.app.plan")

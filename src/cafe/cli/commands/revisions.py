@@ -7,6 +7,7 @@ import msgspec
 
 from cafe.api.cafeapprevision import AppContent, CafeAppRevision
 from cafe.api.names import CHANGE_CAUSE_ANNOTATION
+from cafe.api.overrides import settings_by_unit
 from cafe.cli.changes import Change, edited
 from cafe.cli.errors import Exit, Problem
 from cafe.cli.guarding import change as write_change
@@ -66,10 +67,12 @@ def _row(session: Session, shelf: Shelf, revision: CafeAppRevision, *, is_wide: 
     ]
     if spec.hold is not None:
         states.append(words("revisions.held", reason=spec.hold.reason))
+    told = ",".join(images if is_wide else [image.rsplit("/", 1)[-1] for image in images])
+    units = ", ".join(sorted(settings_by_unit(spec.content.deploy.topology.overrides)))
     return [
         str(spec.number),
         spec.digest,
-        ",".join(images if is_wide else [image.rsplit("/", 1)[-1] for image in images]),
+        words("history.otherwise", images=told, units=units) if units else told,
         ", ".join(states) or "-",
         age(revision.metadata.creation_timestamp, session.wiring.clock.now()),
         spec.cause or "-",

@@ -192,6 +192,7 @@ MESSAGES = {
     "history.where": "RUNS IN",
     "history.age": "AGE",
     "history.cause": "CAUSE",
+    "history.otherwise": "{images} (otherwise in {units})",
     "revisions.number": "REVISION",
     "revisions.digest": "DIGEST",
     "revisions.images": "IMAGES",
@@ -217,6 +218,8 @@ MESSAGES = {
     # Releasing
     "preview.title": "What a release of {name} would do",
     "preview.image": "  {container}: {old} -> {new}",
+    "preview.unit": "  In {units} only, {path}: {old} -> {new}",
+    "preview.unit_stays": "  In {units}, {path} stays {new}.",
     "preview.in_place": "  Pods stay where they are: the change is made in place.",
     "preview.recreate": "  Pods are replaced, because these can't be changed in place: {paths}",
     "preview.native": "  Pods are replaced, as a {kind} does.",
@@ -294,6 +297,7 @@ MESSAGES = {
     "export.loses.spread": "pods are spread evenly over {label} ({units}) as they are scheduled; none is "
     "moved later, and a unit without room keeps pods of all others pending",
     "export.loses.pins": "the fixed sizes of units ({pins}) are lost: pods are spread evenly",
+    "export.loses.overrides": "what {units} have otherwise is lost: all pods of a Deployment are alike",
     "export.loses.unit_sets": "each of {units} keeps a StatefulSet of its own, with the names and claims "
     "that it has; nothing shares pods out over them any more",
     "export.loses.set_budget": "a StatefulSet takes one pod at a time unless its server has the feature "

@@ -181,6 +181,7 @@ MESSAGES = {
     "history.where": "运行于",
     "history.age": "时间",
     "history.cause": "原因",
+    "history.otherwise": "{images}（{units} 另有设置）",
     "revisions.number": "版本",
     "revisions.digest": "摘要",
     "revisions.images": "镜像",
@@ -205,6 +206,8 @@ MESSAGES = {
     # Releasing
     "preview.title": "发布 {name} 会带来什么",
     "preview.image": "  {container}: {old} -> {new}",
+    "preview.unit": "  仅在 {units}，{path}：{old} -> {new}",
+    "preview.unit_stays": "  在 {units}，{path} 保持 {new}。",
     "preview.in_place": "  Pod 留在原处：改动原地完成。",
     "preview.recreate": "  Pod 会被替换，因为以下内容无法原地修改：{paths}",
     "preview.native": "  Pod 会被替换，如同 {kind} 一贯所为。",
@@ -280,6 +283,7 @@ MESSAGES = {
     "export.loses.spread": "Pod 在调度时按 {label}（{units}）均匀分布；之后不再移动，"
     "一个单元没有空间时其他单元的 Pod 也会等待",
     "export.loses.pins": "失去单元的固定大小（{pins}）：Pod 均匀分布",
+    "export.loses.overrides": "失去 {units} 的单元特例（overrides）：一个 Deployment 的 Pod 全都相同",
     "export.loses.unit_sets": "{units} 各自保留一个 StatefulSet，名称和存储声明不变；"
     "之后不再有人在它们之间分配 Pod",
     "export.loses.set_budget": "除非服务器启用 MaxUnavailableStatefulSet，StatefulSet 一次只更新一个 Pod；"

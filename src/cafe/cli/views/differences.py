@@ -22,15 +22,18 @@ def draw_differences(changes: Sequence[Difference], terminal: Terminal) -> list[
     for change in (*risky, *(c for c in changes if not c.is_risky)):
         mark = "!" if change.is_risky else "+" if change.old is None else "-" if change.new is None else "~"
         style = "bold red" if change.is_risky else ""
-        lines.append(Text(f"{mark} {change.path}: {_shown(change.old)} -> {_shown(change.new)}", style))
+        lines.append(Text(f"{mark} {change.path}: {shown(change.old)} -> {shown(change.new)}", style))
         if change.is_risky:
             lines.append(Text(f"    {change.why}", "red"))
     summary = words("diff.risky", count=len(risky)) if risky else words("diff.ordinary", count=len(changes))
     return [*lines, Text(summary, "bold red" if risky else "")]
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 -- any JSON value
+def shown(value: Any) -> str:  # noqa: ANN401 -- any JSON value
+    """Return a value in one line; a variable by what it is, whoever gives it its name."""
     if value is None:
         return "-"
+    if isinstance(value, dict) and value.keys() == {"value"}:
+        value = value["value"] or '""'
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -20,13 +20,18 @@ HARMLESS = {"", "ContainerCreating", "PodInitializing"}
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One stored template of an application."""
+    """One stored template of an application.
+
+    Attributes:
+        overrides: What single units had otherwise.
+    """
 
     number: int
     hash: str
     template: Mapping[str, Any]
     cause: str = ""
     created: str | None = None
+    overrides: Sequence[Document] = ()
 
     @property
     def images(self) -> list[str]:
@@ -160,6 +165,7 @@ def _revision(document: Document, owner: str) -> Revision:
         template=template,
         cause=str((meta.get("annotations") or {}).get(CHANGE_CAUSE_ANNOTATION, "")),
         created=meta.get("creationTimestamp"),
+        overrides=(inner.get("topology") or {}).get("overrides") or (),
     )
 
 

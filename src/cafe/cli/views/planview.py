@@ -3,8 +3,9 @@
 from rich.text import Text
 
 from cafe.api.cafedeployment import CafeDeployment, PodSetType
-from cafe.cli.ports import Preview
+from cafe.cli.ports import Preview, UnitLine
 from cafe.cli.terminal import Terminal
+from cafe.cli.views.differences import shown
 from cafe.cli.views.drawing import draw_matrix, pen_of, spell_matrix
 from cafe.cli.views.matrix import preview_matrix
 from cafe.cli.views.picture import images_of
@@ -25,6 +26,7 @@ def draw_preview(
             for container, was, will in zip(containers, old, new, strict=False)
             if was != will
         ]
+    lines += [_unit_line(line, terminal) for line in preview.units]
     lines += _way(wanted, preview, terminal)
     strategy = wanted.spec.strategy
     if preview.plan.rollback:
@@ -42,6 +44,13 @@ def draw_preview(
     if terminal.is_accessible:
         return [*lines, *spell_matrix(matrix, pen)]
     return [*lines, *draw_matrix(matrix, pen, wanted.spec.topology.unit_type.value)]
+
+
+def _unit_line(line: UnitLine, terminal: Terminal) -> Text:
+    """Say what is otherwise in some units, and stays so or begins or ends to be."""
+    key = "preview.unit_stays" if line.old == line.new else "preview.unit"
+    old, new = shown(line.old), shown(line.new)
+    return Text(terminal.words(key, units=", ".join(line.units), path=line.path, old=old, new=new))
 
 
 def _way(wanted: CafeDeployment, preview: Preview, terminal: Terminal) -> list[Text]:

@@ -21,6 +21,7 @@ from cafe.workloads.adapters.owning import NewSet, Teller, drop_set, make_set, s
 from cafe.workloads.adapters.revisions import Revisions
 from cafe.workloads.adapters.watched import ORPHANS, OWNER_APP, Watched, app_scope
 from cafe.workloads.domain.facts import RevisionFact
+from cafe.workloads.domain.overriding import whole_revisions
 from cafe.workloads.domain.podsets.facts import UnitFact
 from cafe.workloads.domain.podsets.inplace import ChangeSet, MakeSet, unit_fact
 from cafe.workloads.domain.podsets.kinds import SetAction
@@ -67,7 +68,7 @@ class KubeApps:
     def units(self, app: CafeDeployment) -> list[UnitFact]:
         """Return one fact for each unit that has a set."""
         if app.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
-            return self._natives.units(app)
+            return self._natives.units(app, whole_revisions(app, self._revisions.of(app.metadata)))
         sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)
         return [unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None]
 

@@ -1,7 +1,7 @@
 """Kubernetes' own ReplicaSets and StatefulSets as the sets of units."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from cafe.api.cafedeployment import CafeDeployment, PodSetType
 from cafe.api.names import (
     DELETION_COST_ANNOTATION,
+    POD_REVISION_LABEL,
     REVISION_LABEL,
     TEMPLATE_ANNOTATION,
     UNIT_GOAL_ANNOTATION,
@@ -32,7 +33,14 @@ from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.groups import UnitGoal
 from cafe.workloads.domain.podsets import replicasets, statefulsets
-from cafe.workloads.domain.podsets.facts import Release, ReplicaSetFact, StatefulSetFact, UnitFact
+from cafe.workloads.domain.podsets.facts import (
+    PodSet,
+    Release,
+    ReplicaSetFact,
+    StatefulSetFact,
+    UnitFact,
+    UnitReport,
+)
 from cafe.workloads.domain.podsets.natives import (
     REPLICA_SET,
     ChangeNative,
@@ -62,15 +70,23 @@ class KubeNatives:
         if old is not None and new is None:
             self._members.forget(old.metadata.uid)
 
-    def units(self, app: CafeDeployment) -> list[UnitFact]:
-        """Return one fact for each unit that has a set."""
+    def units(self, app: CafeDeployment, whole: Mapping[str, str]) -> list[UnitFact]:
+        """Return one fact for each unit that has a set.
+
+        Args:
+            app: Whose.
+            whole: By unit, the hash that pods carry of the revision that was released whole, where it isn't
+                that revision's own.
+        """
         if app.spec.pod_set_type is PodSetType.REPLICA_SET:
-            return self._by_replica_sets(app)
-        return [
-            self._by_stateful_set(app, found)
-            for found in self._watched.stateful_sets.by_index(OWNER_APP, app.metadata.uid)
-            if not found.metadata.is_deleting
-        ]
+            found = self._by_replica_sets(app)
+        else:
+            found = [
+                self._by_stateful_set(app, one)
+                for one in self._watched.stateful_sets.by_index(OWNER_APP, app.metadata.uid)
+                if not one.metadata.is_deleting
+            ]
+        return [replace(fact, whole=whole.get(fact.unit, "")) for fact in found] if whole else found
 
     def _by_replica_sets(self, app: CafeDeployment) -> list[UnitFact]:
         by_unit: dict[str, list[ReplicaSet]] = {}
@@ -78,22 +94,20 @@ class KubeNatives:
             if not found.metadata.is_deleting:
                 by_unit.setdefault(found.metadata.labels.get(UNIT_LABEL, ""), []).append(found)
         facts: list[UnitFact] = []
-        for unit, sets in by_unit.items():
+        for sets in by_unit.values():
             records = {s.metadata.name: _record_of(s.metadata) for s in sets}
             newest = max(sets, key=lambda s: (records[s.metadata.name][1], s.metadata.name))
             goal, _ = records[newest.metadata.name]
-            revision = newest.metadata.labels.get(REVISION_LABEL, "")
             held = tuple(self._replica_set(app, s) for s in sets)
-            fact = UnitFact(unit, revision, goal, held, is_observed=True, name=newest.metadata.name)
-            fact = self._owned(fact, [s.metadata.uid for s in sets])
-            facts.append(replace(fact, report=replicasets.unit_report(app, revision, goal, held)))
+            report = replicasets.unit_report(app, pod_revision_of(newest), goal, held)
+            facts.append(self._fact(newest, goal, held, report, sets))
         return facts
 
     def _replica_set(self, app: CafeDeployment, found: ReplicaSet) -> ReplicaSetFact:
         failures = [c.message for c in found.status.conditions if c.type == "ReplicaFailure"]
         return ReplicaSetFact(
             name=found.metadata.name,
-            revision=found.metadata.labels.get(REVISION_LABEL, ""),
+            revision=pod_revision_of(found),
             asked=found.spec.replicas,
             pods=self._pods(app, found.metadata),
             rendered=found.metadata.annotations.get(TEMPLATE_ANNOTATION, ""),
@@ -104,7 +118,6 @@ class KubeNatives:
     def _by_stateful_set(self, app: CafeDeployment, found: StatefulSet) -> UnitFact:
         meta, spec = found.metadata, found.spec
         goal, _ = _record_of(meta)
-        revision = meta.labels.get(REVISION_LABEL, "")
         held = StatefulSetFact(
             name=meta.name,
             replicas=spec.replicas,
@@ -112,15 +125,27 @@ class KubeNatives:
             pods=self._pods(app, meta),
             rendered=meta.annotations.get(TEMPLATE_ANNOTATION, ""),
             min_ready_seconds=spec.min_ready_seconds,
+            retention=spec.persistent_volume_claim_retention_policy or None,
         )
-        report = statefulsets.unit_report(app, revision, goal, held)
-        unit = meta.labels.get(UNIT_LABEL, "")
-        fact = UnitFact(unit, revision, goal, held, report, is_observed=True, name=meta.name)
-        return self._owned(fact, [meta.uid])
+        report = statefulsets.unit_report(app, pod_revision_of(found), goal, held)
+        return self._fact(found, goal, held, report, [found])
 
-    def _owned(self, fact: UnitFact, owners: Sequence[str]) -> UnitFact:
-        promised = sum(len(self._watched.door.promised(uid)) for uid in owners)
-        return replace(fact, promised=promised, owners=frozenset(owners))
+    def _fact(
+        self, newest: Native, goal: UnitGoal, held: PodSet, report: UnitReport, sets: Sequence[Native]
+    ) -> UnitFact:
+        meta, owners = newest.metadata, frozenset(s.metadata.uid for s in sets)
+        return UnitFact(
+            unit=meta.labels.get(UNIT_LABEL, ""),
+            revision=meta.labels.get(REVISION_LABEL, ""),
+            goal=goal,
+            held=held,
+            report=report,
+            is_observed=True,
+            name=meta.name,
+            promised=sum(len(self._watched.door.promised(uid)) for uid in owners),
+            owners=owners,
+            pod_revision=pod_revision_of(newest),
+        )
 
     def _pods(self, app: CafeDeployment, meta: ObjectMeta) -> Crowd:
         dwell = Dwell(self._clock.now(), timedelta(seconds=app.spec.strategy.min_ready_seconds))
@@ -187,6 +212,12 @@ class KubeNatives:
         await delete_noted(self._client, self._watched.pods, target, scope_of(app))
         note = Note("PodDeleted", f"Pod {pod.name} is deleted: {action.reason}")
         self._teller.tell(CAFE_DEPLOYMENTS.kind, app.metadata, note)
+
+
+def pod_revision_of(found: Native) -> str:
+    """Return the hash that pods carry which a set makes."""
+    labels: dict[str, str] = (found.spec.template.get("metadata") or {}).get("labels") or {}
+    return labels.get(POD_REVISION_LABEL, "")
 
 
 def _record(goal: UnitGoal, release: Release, rendered: str) -> dict[str, str]:

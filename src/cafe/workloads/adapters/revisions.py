@@ -1,10 +1,13 @@
 """Revisions as ControllerRevisions of apps/v1, for InPlaceSets and CafeDeployments alike."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from cafe.api.names import API_VERSION, CHANGE_CAUSE_ANNOTATION, FIRST_NUMBER_ANNOTATION, REVISION_LABEL
+from cafe.api.overrides import UnitOverride, settings_by_unit
 from cafe.api.shapes import Metadata
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
@@ -46,7 +49,7 @@ class Revisions:
         except AlreadyExists:
             stored = await self._client.get(CONTROLLER_REVISIONS, key)
             controller = stored.metadata.controller
-            if controller is None or controller.uid != owner.uid or template_of(stored) != wanted.template:
+            if controller is None or controller.uid != owner.uid or not holds(stored, wanted):
                 raise RevisionTaken(wanted.name) from None
         return fact_of(stored)
 
@@ -92,7 +95,7 @@ class Revisions:
                     }
                 ],
             },
-            "data": sorted_keys({"spec": {"template": {**wanted.template, **REPLACE}}}),
+            "data": sorted_keys({"spec": data_of(wanted)}),
             "revision": wanted.number,
         }
 
@@ -102,6 +105,20 @@ class Revisions:
         if known is None or known[0] != version:
             known = self._known[uid] = (version, fact_of(stored))
         return known[1]
+
+
+def data_of(wanted: MakeRevision) -> dict[str, Any]:
+    """Return what a revision stores of its owner's spec; overrides, if there are any."""
+    data: dict[str, Any] = {"template": {**wanted.template, **REPLACE}}
+    if wanted.overrides:
+        data["topology"] = {"overrides": msgspec.to_builtins(wanted.overrides)}
+    return data
+
+
+def holds(stored: ControllerRevision, wanted: MakeRevision) -> bool:
+    """Whether a stored revision is the wanted one."""
+    held = settings_by_unit(overrides_of(stored) or ())
+    return template_of(stored) == wanted.template and held == settings_by_unit(wanted.overrides)
 
 
 def sorted_keys(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
@@ -119,15 +136,16 @@ def sorted_keys(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
 
 def fact_of(stored: ControllerRevision) -> RevisionFact:
     """Return what decisions need of a stored revision."""
-    meta = stored.metadata
+    meta, overrides = stored.metadata, overrides_of(stored)
     return RevisionFact(
         name=meta.name,
         hash=meta.labels.get(REVISION_LABEL, ""),
         number=stored.revision,
-        template=template_of(stored),
+        template={} if overrides is None else template_of(stored),
         uid=meta.uid,
         cause=meta.annotations.get(CHANGE_CAUSE_ANNOTATION, ""),
         age=_number(meta.annotations.get(FIRST_NUMBER_ANNOTATION)) or stored.revision,
+        overrides=overrides or (),
     )
 
 
@@ -149,3 +167,15 @@ def template_of(stored: ControllerRevision) -> Mapping[str, Any]:
     if not isinstance(template, dict):
         return {}
     return {k: v for k, v in template.items() if k != "$patch"}
+
+
+def overrides_of(stored: ControllerRevision) -> Sequence[UnitOverride] | None:
+    """Return what single units have otherwise by a revision; None if somebody broke it."""
+    spec = stored.data.get("spec")
+    topology = spec.get("topology") if isinstance(spec, dict) else None
+    if topology is None:
+        return ()
+    try:
+        return msgspec.convert(topology["overrides"], list[UnitOverride])
+    except (msgspec.ValidationError, KeyError, TypeError):
+        return None

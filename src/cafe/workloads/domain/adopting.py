@@ -143,6 +143,13 @@ def source_of(app: CafeDeployment) -> str:
             "Only InPlaceSets tell pods apart that were made from different templates.",
             "Set podSetType to InPlaceSet, or remove the annotation.",
         )
+    if app.spec.topology.overrides:
+        raise Refusal(
+            "BadAdoption",
+            "Running pods can't be adopted while topology.overrides has units with something otherwise.",
+            "The pods of a Deployment are all alike.",
+            "Adopt them first, without overrides; release those afterwards, in groups.",
+        )
     return name
 
 

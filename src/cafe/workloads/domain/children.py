@@ -13,6 +13,7 @@ from cafe.api.names import APP_LABEL, UNIT_LABEL
 from cafe.api.shapes import LabelSelector, PodTemplate, TemplateMetadata
 from cafe.kernel import digest_of
 from cafe.workloads.domain.groups import UnitGoal
+from cafe.workloads.domain.overriding import overridden
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 NOT_IN_NAMES = re.compile(r"[^a-z0-9-]")
@@ -69,8 +70,8 @@ def render_child(app: CafeDeployment, unit: str, goal: UnitGoal) -> InPlaceSetSp
 
 
 def render_template(app: CafeDeployment, unit: str, own: Mapping[str, str]) -> PodTemplate:
-    """Return the template with CAFE's labels and, for a unit, its node affinity."""
-    template = app.spec.template
+    """Return the unit's template with CAFE's labels and, for a named one, its node affinity."""
+    template = overridden(app.spec.template, app.spec.topology.overrides, unit)
     spec = template.spec
     if unit:
         spec = bind_to_unit(spec, NODE_LABELS[app.spec.topology.unit_type], unit)

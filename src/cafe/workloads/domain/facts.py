@@ -1,9 +1,11 @@
 """What a decision knows of the world, frozen at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from cafe.api.overrides import UnitOverride
 
 DOOMED = -(2**31) + 1
 """The deletion cost of a pod that is to go when its ReplicaSet shrinks; below any that people would write."""
@@ -201,6 +203,7 @@ class RevisionFact:
     Attributes:
         number: Rises with each release; an old revision that is used again gets a new number.
         template: The pod template as it was.
+        overrides: What single units had otherwise; an InPlaceSet's has none.
         age: The number that it was made with; the lower, the older.
     """
 
@@ -211,3 +214,4 @@ class RevisionFact:
     uid: str = ""
     cause: str = ""
     age: int = 0
+    overrides: Sequence[UnitOverride] = ()

@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, Plan, PodSetType, UnitType
+from cafe.api.cafedeployment import CafeDeployment, Plan, PodSetType
 from cafe.api.inplaceset import PodUpgradePolicy
 from cafe.api.strategy import ScaleOut
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.children import render_child, turn_of
 from cafe.workloads.domain.groups import UnitGoal, UnitSize, grown_whole, make_plan, on_way_back
+from cafe.workloads.domain.overriding import (
+    UnitChange,
+    demand_overrides,
+    overridden,
+    unit_changes,
+    units_of,
+)
 from cafe.workloads.domain.revisions import hash_of, is_older
 from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate, change_between
 
@@ -34,11 +42,16 @@ class UnitNow:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The plan, and the paths for which pods would be replaced; empty if they stay."""
+    """The plan, and the paths for which pods would be replaced; empty if they stay.
+
+    Attributes:
+        unit_changes: What changes in single units only.
+    """
 
     plan: Plan
     recreated_because: tuple[str, ...]
     is_refused: bool
+    unit_changes: tuple[UnitChange, ...] = ()
 
 
 def look_ahead(
@@ -60,11 +73,12 @@ def look_ahead(
     Raises:
         cafe.kernel.Refusal: The controller would refuse it.
     """
-    topology = wanted.spec.topology
-    names = [""] if topology.unit_type is UnitType.NONE else topology.values
+    demand_overrides(wanted)
+    topology, names = wanted.spec.topology, units_of(wanted)
     ties, turn = _ties(now, units), turn_of(wanted.metadata.name)
     quotas = spread(wanted.spec.replicas, names, topology.unit_replicas, ties, turn)
-    revision = hash_of(msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count)
+    template, collisions = msgspec.to_builtins(wanted.spec.template), wanted.status.collision_count
+    revision = hash_of(template, collisions, topology.overrides)
     plan = now.status.plan
     is_rollback = plan is not None and is_older(revision, plan.revision, ages or {})
     strategy = on_way_back(wanted.spec.strategy, is_rollback=is_rollback)
@@ -75,10 +89,7 @@ def look_ahead(
         and _is_whole(wanted, units)
     ):
         sizes = grown_whole(plan, sizes)
-    way = change_between(msgspec.to_builtins(now.spec.template), msgspec.to_builtins(wanted.spec.template))
-    paths = way.paths if isinstance(way, Recreate) else ()
-    if isinstance(way, InPlace) and way.restarts and any(unit.ungated for unit in units.values()):
-        paths = GATE_MISSING
+    paths = _paths(now, wanted, is_ungated=any(unit.ungated for unit in units.values()))
     if wanted.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
         paths = () if _is_same(now, wanted) else ("spec.podSetType",)
     elif not paths and strategy.pod_upgrade_policy is PodUpgradePolicy.RECREATE and not _is_same(now, wanted):
@@ -88,7 +99,23 @@ def look_ahead(
         plan=msgspec.structs.replace(made, rollback=is_rollback),
         recreated_because=paths,
         is_refused=bool(paths) and strategy.pod_upgrade_policy is PodUpgradePolicy.IN_PLACE_ONLY,
+        unit_changes=tuple(unit_changes(now, wanted)),
     )
+
+
+def _paths(now: CafeDeployment, wanted: CafeDeployment, *, is_ungated: bool) -> tuple[str, ...]:
+    """Return for what pods can't be changed in place, in any of the units that stay."""
+    stay = [unit for unit in units_of(wanted) if unit in units_of(now)]
+    ways = [change_between(_template(now, unit), _template(wanted, unit)) for unit in stay or [""]]
+    paths = {path for way in ways if isinstance(way, Recreate) for path in way.paths}
+    restarts = any(isinstance(way, InPlace) and way.restarts for way in ways)
+    return GATE_MISSING if not paths and restarts and is_ungated else tuple(sorted(paths))
+
+
+def _template(app: CafeDeployment, unit: str) -> dict[str, Any]:
+    template = overridden(app.spec.template, app.spec.topology.overrides, unit)
+    told: dict[str, Any] = msgspec.to_builtins(template)
+    return told
 
 
 def _is_whole(wanted: CafeDeployment, units: Mapping[str, UnitNow]) -> bool:
@@ -98,7 +125,9 @@ def _is_whole(wanted: CafeDeployment, units: Mapping[str, UnitNow]) -> bool:
 
 
 def _is_same(now: CafeDeployment, wanted: CafeDeployment) -> bool:
-    return now.spec.template == wanted.spec.template
+    """Whether the pods of each unit that stays have the same template as before."""
+    stay = [unit for unit in units_of(wanted) if unit in units_of(now)]
+    return all(_template(now, unit) == _template(wanted, unit) for unit in stay or [""])
 
 
 def _ties(now: CafeDeployment, units: Mapping[str, UnitNow]) -> dict[str, int]:
@@ -112,8 +141,11 @@ def _ties(now: CafeDeployment, units: Mapping[str, UnitNow]) -> dict[str, int]:
 def _size(wanted: CafeDeployment, revision: str, name: str, quota: int, unit: UnitNow) -> UnitSize:
     """Count the pods that run the wanted template already: on the way back to an old revision most do.
 
-    Pods of native sets carry the application's *revision*, those of an InPlaceSet their set's own.
+    Pods of native sets carry the application's *revision*, or the hash of their unit's own template if any
+    has one; those of an InPlaceSet their set's own.
     """
+    if wanted.spec.topology.overrides:
+        revision = hash_of(_template(wanted, name), wanted.status.collision_count)
     if wanted.spec.pod_set_type is PodSetType.IN_PLACE_SET:
         child = render_child(wanted, name, UnitGoal(replicas=0, partition=0))
         revision = hash_of(msgspec.to_builtins(child.template), 0)

@@ -1,5 +1,6 @@
 """The stored revisions of a template: which one is meant, which are made, which may go.
 
+What single units have otherwise is a part of a revision; without that its hash is the template's alone.
 An equal old revision is used again with a new number, so going back makes no new object. Two templates with
 the same hash are told apart by a collision count that enters the hash (as in apps/v1).
 """
@@ -8,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cafe.api.overrides import UnitOverride, settings_by_unit
 from cafe.kernel import digest_of
 from cafe.workloads.domain.facts import RevisionFact
 
@@ -30,31 +32,47 @@ class MakeRevision:
     hash: str
     number: int
     template: Mapping[str, Any]
+    overrides: Sequence[UnitOverride] = ()
 
 
 def find_revision(
-    owner: str, template: Mapping[str, Any], known: Sequence[RevisionFact], collisions: int
+    owner: str,
+    template: Mapping[str, Any],
+    known: Sequence[RevisionFact],
+    collisions: int,
+    overrides: Sequence[UnitOverride] = (),
 ) -> UseRevision | MakeRevision:
-    """Say which revision *template* is.
+    """Say which revision *template* is, with *overrides*.
 
     Args:
         owner: Name of the object that owns the revisions; it begins their names.
         template: The pod template as it is now.
         known: All stored revisions of the owner.
         collisions: How many hash collisions the owner has met.
+        overrides: What single units have otherwise.
     """
     newest = max((r.number for r in known), default=0)
-    equal = [r for r in known if r.template == template]
+    said = settings_by_unit(overrides)
+    equal = [r for r in known if r.template == template and settings_by_unit(r.overrides) == said]
     if equal:
         best = max(equal, key=lambda r: r.number)
         return UseRevision(best, None if best.number == newest else newest + 1)
-    digest = hash_of(template, collisions)
-    return MakeRevision(f"{owner}-{digest}", digest, newest + 1, template)
+    digest = hash_of(template, collisions, overrides)
+    return MakeRevision(f"{owner}-{digest}", digest, newest + 1, template, overrides)
 
 
-def hash_of(template: Mapping[str, Any], collisions: int) -> str:
-    """Return the hash that names a template's revision: 10 lower-case hexadecimal digits."""
+def hash_of(template: Mapping[str, Any], collisions: int, overrides: Sequence[UnitOverride] = ()) -> str:
+    """Return the hash that names a template's revision: 10 lower-case hexadecimal digits.
+
+    What the overrides say counts, not how they are arranged.
+    """
     content = [template, collisions] if collisions else template
+    if said := settings_by_unit(overrides):
+        told = {
+            unit: [[s.container, s.kind, s.key, value] for s, value in sorted(settings.items())]
+            for unit, settings in said.items()
+        }
+        content = [template, collisions, told]
     return str(digest_of(content))[:HASH_LENGTH]
 
 

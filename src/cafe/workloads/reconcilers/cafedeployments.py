@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
-from cafe.api.cafedeployment import CafeDeployment, UnitType
+from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.selectors import demand_match
 from cafe.kernel import ObjectKey, Outcome, Refusal
 from cafe.placement.contract import Moved, Placement
@@ -19,6 +19,7 @@ from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.groups import settled_sizes
 from cafe.workloads.domain.launching import demand_priorities
 from cafe.workloads.domain.moving import crowding_of, limits_of, moving_notes
+from cafe.workloads.domain.overriding import demand_overrides, pod_revisions, units_of
 from cafe.workloads.domain.podsets.facts import Release, UnitFact
 from cafe.workloads.domain.podsets.kinds import demand_limits
 from cafe.workloads.domain.release import Decision, ReleaseView, adopting_status, decide_release
@@ -66,7 +67,7 @@ class CafeDeploymentReconciler:
                     return Outcome(recheck=GLANCE)
         decision = _with_moves(release, moved, decide_release(release))
         await self._act(release, decision)
-        await self._forget(view, revision)
+        await self._forget(view, release.release)
         left = decision.recheck
         return Outcome(recheck=min(RECHECK, left) if left is not None and left > timedelta() else RECHECK)
 
@@ -87,7 +88,8 @@ class CafeDeploymentReconciler:
         """Return the template's revision, stored; None if a collision must be counted first."""
         app = view.app
         template = msgspec.to_builtins(app.spec.template)
-        found = find_revision(app.metadata.name, template, view.revisions, app.status.collision_count)
+        overrides, collisions = app.spec.topology.overrides, app.status.collision_count
+        found = find_revision(app.metadata.name, template, view.revisions, collisions, overrides)
         if isinstance(found, UseRevision):
             if found.number is None:
                 return found.revision
@@ -100,12 +102,11 @@ class CafeDeploymentReconciler:
             return None
 
     def _release_view(self, view: AppView, revision: RevisionFact) -> ReleaseView:
-        topology = view.app.spec.topology
-        wanted = [""] if topology.unit_type is UnitType.NONE else topology.values
+        wanted = units_of(view.app)
         by_unit = {fact.unit: fact for fact in view.sets}
         return ReleaseView(
             app=view.app,
-            release=Release(revision.hash, revision.number),
+            release=release_of(view, revision),
             quotas=self._quotas(view, wanted, by_unit),
             units=[by_unit.get(unit, UnitFact(unit=unit)) for unit in wanted],
             retired=[fact for fact in view.sets if fact.unit not in wanted],
@@ -130,6 +131,7 @@ class CafeDeploymentReconciler:
         ties = settled_sizes(app.status.plan, asked)
         try:
             demand_match(app.spec.selector, app.spec.template.metadata.labels)
+            demand_overrides(app)
             demand_priorities(app.spec.template.metadata.annotations, app.spec.template.spec)
             demand_limits(app)
             demand_known_units(app.spec.strategy.grouping, wanted)
@@ -147,14 +149,23 @@ class CafeDeploymentReconciler:
         is_moved = bool(moved.caps or release.app.status.rescheduled)
         return replace(release, quotas=moved.quotas, is_moved=is_moved), moved
 
-    async def _forget(self, view: AppView, revision: RevisionFact) -> None:
+    async def _forget(self, view: AppView, release: Release) -> None:
         """Delete the oldest revisions beyond the history limit; those in use stay."""
         status = view.app.status
-        live = {revision.hash, status.current_revision, *(fact.revision for fact in view.sets)}
+        live = {release.revision, status.current_revision, *(fact.revision for fact in view.sets)}
+        # What a unit's pods carry stays stored as well: the next release must find the same hash for them.
+        live |= {*release.pods.values(), *(h for fact in view.sets for h in (fact.pod_revision, fact.whole))}
         if status.plan is not None:
             live.add(status.plan.revision)
         for old in outdated(view.revisions, live, view.app.spec.history_limit):
             await self._apps.delete_revision(view.app, old)
+
+
+def release_of(view: AppView, revision: RevisionFact) -> Release:
+    """Return what is released, and the hashes that pods carry where single units have something otherwise."""
+    app, known = view.app, [*view.revisions, revision]
+    pods = pod_revisions(revision, units_of(app), known, app.status.collision_count)
+    return Release(revision.hash, revision.number, pods)
 
 
 def _with_moves(release: ReleaseView, moved: Moved | None, decision: Decision) -> Decision:

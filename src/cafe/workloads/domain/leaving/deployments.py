@@ -3,6 +3,7 @@
 from typing import Any
 
 from cafe.api.cafedeployment import NODE_LABELS, PodSetType
+from cafe.api.overrides import settings_by_unit
 from cafe.placement.contract import Spread
 from cafe.workloads.domain.budget import count_of
 from cafe.workloads.domain.leaving.pods import bound, plain_template, spread_evenly
@@ -76,4 +77,6 @@ class DeploymentLeaving(Leaving):
         if topology.unit_replicas:
             pins = ", ".join(f"{unit}: {size}" for unit, size in topology.unit_replicas.items())
             self.lose("spec.topology.unitReplicas", "pins", pins=pins)
+        if units := settings_by_unit(topology.overrides):
+            self.lose("spec.topology.overrides", "overrides", units=", ".join(sorted(units)))
         return {**template, "spec": spec}

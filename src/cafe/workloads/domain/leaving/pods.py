@@ -13,6 +13,7 @@ from cafe.api.shapes import LabelSelector
 from cafe.kernel import Refusal
 from cafe.workloads.domain.children import REQUIRED, bind_to_units
 from cafe.workloads.domain.leaving.manifests import is_own_name
+from cafe.workloads.domain.overriding import overridden
 
 NEVER_ELSEWHERE = "DoNotSchedule"
 
@@ -94,7 +95,7 @@ def shape_of(spec: Mapping[str, Any]) -> PodShape:
     return found
 
 
-def plain_template(app: CafeDeployment, more: Mapping[str, str]) -> dict[str, Any]:
+def plain_template(app: CafeDeployment, more: Mapping[str, str], unit: str = "") -> dict[str, Any]:
     """Return the pod template without what only CAFE reads.
 
     A label of CAFE's stays if the selector names it, or no pod would be found.
@@ -102,8 +103,9 @@ def plain_template(app: CafeDeployment, more: Mapping[str, str]) -> dict[str, An
     Args:
         app: Whose pods they are.
         more: Labels that others select the pods by.
+        unit: Whose pods they are, if each unit has a set of its own.
     """
-    template, selector = app.spec.template, app.spec.selector
+    template, selector = overridden(app.spec.template, app.spec.topology.overrides, unit), app.spec.selector
     named = {*selector.match_labels, *(rule.key for rule in selector.match_expressions)}
     labels = {k: v for k, v in template.metadata.labels.items() if not is_own_name(k) or k in named}
     metadata: dict[str, Any] = {"labels": {**labels, **more}}

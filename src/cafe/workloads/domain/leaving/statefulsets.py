@@ -52,7 +52,7 @@ class StatefulSetLeaving(Leaving):
         own = {UNIT_LABEL: unit}
         selector = self.selector()
         selector["matchLabels"] = {**selector["matchLabels"], **own}
-        spec = {"replicas": size, "selector": selector, **self._rest()}
+        spec = {"replicas": size, "selector": selector, **self._rest(unit)}
         template = spec["template"]
         labels = {**template["metadata"]["labels"], **own}
         label = NODE_LABELS[self.app.spec.topology.unit_type]
@@ -62,8 +62,8 @@ class StatefulSetLeaving(Leaving):
         }
         return self.document(child_name(self.app.metadata.name, unit), spec)
 
-    def _rest(self) -> dict[str, Any]:
-        """Return what is alike in all units."""
+    def _rest(self, unit: str = "") -> dict[str, Any]:
+        """Return all but size and selector; units differ by their overrides only."""
         app, spec = self.app.spec, {**self.common()}
         spec["serviceName"] = app.service_name
         spec["podManagementPolicy"] = "Parallel"  # As CAFE makes them; it can't be changed afterwards.
@@ -71,7 +71,7 @@ class StatefulSetLeaving(Leaving):
         if "persistentVolumeClaimRetentionPolicy" in self.raw:
             kept = msgspec.to_builtins(app.persistent_volume_claim_retention_policy)
             spec["persistentVolumeClaimRetentionPolicy"] = kept
-        spec["template"] = plain_template(self.app, self.more)
+        spec["template"] = plain_template(self.app, self.more, unit)
         if app.volume_claim_templates:
             spec["volumeClaimTemplates"] = deepcopy(app.volume_claim_templates)
         return spec

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cafe.api.cafedeployment import CafeDeployment, CafeDeploymentSpec, PodSetType, Topology
 from cafe.api.names import ADOPT_ANNOTATION
+from cafe.api.overrides import demand_hits, settings_by_unit
 from cafe.api.selectors import demand_match
 from cafe.api.strategy import CafeDeploymentStrategy, RollbackStrategy, UpgradeType
 from cafe.kernel import Refusal
@@ -132,7 +133,7 @@ def demand_sound(spec: CafeDeploymentSpec) -> None:
     """Refuse what the API server would refuse in a CafeDeployment, as far as plain objects show it.
 
     Raises:
-        Refusal: `InvalidSpec` or `SelectorMismatch`.
+        Refusal: `InvalidSpec`, `SelectorMismatch` or `BadOverride`.
     """
     is_stateful = spec.pod_set_type is PodSetType.STATEFUL_SET
     has_units = bool(spec.topology.values)
@@ -150,12 +151,16 @@ def demand_sound(spec: CafeDeploymentSpec) -> None:
         "topology.unitReplicas pins a unit that topology.values doesn't name": not (
             spec.topology.unit_replicas.keys() <= set(spec.topology.values)
         ),
+        "topology.overrides names a unit that topology.values doesn't name": not (
+            settings_by_unit(spec.topology.overrides).keys() <= set(spec.topology.values)
+        ),
     }
     for fault, is_there in faults.items():
         if is_there:
             raise Refusal("InvalidSpec", f"spec.{fault}.", "", "Correct it and repeat.")
     shape_of(spec.template.spec)
     demand_match(spec.selector, spec.template.metadata.labels)
+    demand_hits(spec.selector, spec.template, spec.topology.overrides)
 
 
 def _unknown(body: Document) -> Iterator[str]:

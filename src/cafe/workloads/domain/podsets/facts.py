@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.inplaceset import InPlaceSetSpec
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.groups import UnitGoal
@@ -45,6 +46,7 @@ class ReplicaSetFact:
     """One native ReplicaSet of a unit: the pods of one revision.
 
     Attributes:
+        revision: Hash that its pods carry.
         asked: Pods that its spec asks for.
         rendered: Digest of the template that was written into it.
         failure: Why the API server refuses its pods; empty if it doesn't.
@@ -67,6 +69,7 @@ class StatefulSetFact:
         replicas: Pods that its spec asks for.
         partition: The lowest ordinal that is made at the newest revision: StatefulSets count pods kept *old*.
         rendered: Digest of the template that was written into it.
+        retention: What becomes of the claims of pods that are gone for good; None if its server can't say.
     """
 
     name: str
@@ -75,6 +78,7 @@ class StatefulSetFact:
     pods: Crowd
     rendered: str = ""
     min_ready_seconds: int = 0
+    retention: Mapping[str, str] | None = None
 
 
 PodSet = InPlaceSetSpec | tuple[ReplicaSetFact, ...] | StatefulSetFact
@@ -88,6 +92,8 @@ class UnitFact:
     Attributes:
         unit: Name; empty for an application without units.
         revision: Hash of the application revision whose template the set carries.
+        pod_revision: Hash that the pods carry which native sets make from that template.
+        whole: Hash that they carry of the revision that was released whole; empty if it is that revision's.
         goal: What the set is asked for; None if there is none.
         held: The set itself; None if there is none.
         is_observed: Whether the report speaks of the newest goal.
@@ -105,6 +111,12 @@ class UnitFact:
     name: str = ""
     promised: int = 0
     owners: frozenset[str] = frozenset()
+    pod_revision: str = ""
+    whole: str = ""
+
+    def of_whole(self, app: CafeDeployment) -> str:
+        """Return the hash that the unit's pods carry of the revision that was released whole."""
+        return self.whole or app.status.current_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +126,16 @@ class Release:
     Attributes:
         revision: Hash of the template's revision.
         number: Its number, which rises with each release, also when an old revision comes back.
+        pods: By unit, the hash that its pods carry, where single units have something otherwise.
     """
 
     revision: str
     number: int = 0
+    pods: Mapping[str, str] = field(default_factory=dict)
+
+    def of_pods(self, unit: str) -> str:
+        """Return the hash that pods of native sets of a unit carry."""
+        return self.pods.get(unit, self.revision)
 
 
 Spec = Mapping[str, Any]

@@ -23,7 +23,7 @@ class PodSetKind:
     Attributes:
         follow: Returns what brings a unit's set to a goal, at the release's revision, and takes no more pods
             away than the application's other units leave it.
-        use_of: Returns what a unit takes of the application's budget, with a goal, at a revision.
+        use_of: Returns what a unit takes of the application's budget, with a goal, at its pods' revision.
         taken: Returns how many pods actions take away at most.
         retire: Returns what empties the set of a unit that is no longer wanted, and then deletes it.
     """
@@ -64,7 +64,7 @@ def follow_all(
     pass, then the pods themselves tell.
     """
     kind, most = KINDS[app.spec.pod_set_type], _most(app)
-    uses = {fact.unit: _uses(app, fact, wanted[fact.unit], release.revision) for fact in facts}
+    uses = {fact.unit: _uses(app, fact, wanted[fact.unit], release.of_pods(fact.unit)) for fact in facts}
     actions: list[SetAction] = []
     for fact in facts:
         left = _elsewhere(app, uses, fact.unit).left_to_release(most)
@@ -82,7 +82,7 @@ def left_of(app: CafeDeployment, facts: Sequence[UnitFact], unit: str) -> Budget
         cafe.kernel.Refusal: The limits can't be read.
     """
     goals = {fact.unit: fact.goal or UnitGoal(0, 0) for fact in facts}
-    uses = {fact.unit: _uses(app, fact, goals[fact.unit], fact.revision) for fact in facts}
+    uses = {fact.unit: _uses(app, fact, goals[fact.unit], fact.pod_revision) for fact in facts}
     own, _ = uses[unit]
     shared = _elsewhere(app, uses, unit).left(_most(app))
     return budget_within(own, limits_of(app, goals[unit].replicas).unavailable, shared)

@@ -123,7 +123,7 @@ def floor_of(app: CafeDeployment, replicas: int) -> int:
 
 
 def template_of(app: CafeDeployment, unit: str, revision: str) -> dict[str, Any]:
-    """Return the unit's pod template; its pods carry their revision, as none of these sets tells it alike."""
+    """Return the unit's pod template; its pods carry *revision*, as none of these sets tells it alike."""
     template = render_template(
         app, unit, own_labels(app.metadata.name, unit) | {POD_REVISION_LABEL: revision}
     )

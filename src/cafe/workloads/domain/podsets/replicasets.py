@@ -155,7 +155,8 @@ def use_of(app: CafeDeployment, fact: UnitFact, goal: UnitGoal, revision: str) -
     olds = [s for s in sets if s.revision != revision]
     asked, asked_old = sum(s.asked for s in sets), sum(s.asked for s in olds)
     due_new = min(goal.replicas, max(goal.partition, asked - asked_old))
-    can_make = any(s.revision == app.status.current_revision for s in olds)
+    whole = fact.of_whole(app)
+    can_make = revision == whole or any(s.revision == whole for s in olds)
     unmade = 0 if can_make else max(0, goal.replicas - due_new - asked_old)
     sick_new = sum(counts[s.name].sick for s in sets if s.revision == revision)
     lost = sum(is_hopeless(p, s.pods.dwell) for s in olds for p in s.pods.unsettled())
@@ -181,23 +182,22 @@ def follow(
 ) -> list[NativeAction]:
     """Return what brings the unit's ReplicaSets one step closer to its goal."""
     sets = _sets(fact)
-    template = template_of(app, fact.unit, release.revision)
+    revision = release.of_pods(fact.unit)
+    template = template_of(app, fact.unit, revision)
     rendered = digest_of_template(template)
-    newest = next((s for s in sets if s.revision == release.revision), None)
+    newest = next((s for s in sets if s.revision == revision), None)
     seconds = app.spec.strategy.min_ready_seconds
     if newest is None:
-        name = f"{child_name(app.metadata.name, fact.unit)}-{release.revision}"
-        selector = selector_of(app, fact.unit, {POD_REVISION_LABEL: release.revision})
+        name = f"{child_name(app.metadata.name, fact.unit)}-{revision}"
+        selector = selector_of(app, fact.unit, {POD_REVISION_LABEL: revision})
         spec = {"replicas": 0, "minReadySeconds": seconds, "selector": selector, "template": template}
         return [MakeNative(REPLICA_SET, fact.unit, name, release, goal, rendered, spec)]
-    olds = sorted(
-        (s for s in sets if s is not newest),
-        key=lambda s: (s.revision == app.status.current_revision, s.name),
-    )
-    limits, whole = limits_of(app, goal.replicas), app.status.current_revision
+    whole = fact.of_whole(app)
+    olds = sorted((s for s in sets if s is not newest), key=lambda s: (s.revision == whole, s.name))
+    limits = limits_of(app, goal.replicas)
     counts = {s.name: replace(count(s, s.pods.dwell), is_whole=s.revision == whole) for s in (newest, *olds)}
+    goal_now = _goal_now(app, goal, newest, whole, release.revision)
     beside = lent(goal, list(counts.values()), limits)
-    goal_now = _while_paused(app, goal, newest)
     scale = _scale(goal_now, newest, olds, counts, limits.within(shared), beside)
     is_news = fact.revision != release.revision or fact.goal != goal or newest.rendered != rendered
     actions: list[NativeAction] = []
@@ -214,19 +214,19 @@ def follow(
             actions.append(ChangeNative(REPLICA_SET, one.name, changed, release, goal, rendered))
         elif changed:
             actions.append(ChangeNative(REPLICA_SET, one.name, changed))
-        elif _is_spent(app, one, newest):
+        elif _is_spent(one, newest, whole):
             actions.append(DropNative(REPLICA_SET, one.name))
     return [*actions, *scale.pods]
 
 
-def _is_spent(app: CafeDeployment, one: ReplicaSetFact, newest: ReplicaSetFact) -> bool:
+def _is_spent(one: ReplicaSetFact, newest: ReplicaSetFact, whole: str) -> bool:
     """Whether an old set has nothing left to do.
 
-    That of the revision that was released whole stays to the end, even without a pod: what is added in
+    That of the revision that was released *whole* stays to the end, even without a pod: what is added in
     mid-release is made by it. Without it the pods of a revision that was left half-way would be all that is
     old, and a sick one would be brought to more pods than anybody had opened.
     """
-    is_kept = one is newest or one.revision == app.status.current_revision
+    is_kept = one is newest or one.revision == whole
     return not is_kept and not one.asked and not one.pods
 
 
@@ -239,8 +239,16 @@ def retire(_: CafeDeployment, fact: UnitFact) -> list[NativeAction]:
     ]
 
 
-def _while_paused(app: CafeDeployment, goal: UnitGoal, newest: ReplicaSetFact) -> UnitGoal:
-    """Return the goal; while paused no more pods become new than are asked for already."""
+def _goal_now(
+    app: CafeDeployment, goal: UnitGoal, newest: ReplicaSetFact, whole: str, revision: str
+) -> UnitGoal:
+    """Return the goal that is followed now.
+
+    While paused no more pods become new than are asked for already. A unit that an application's release to
+    *revision* has no work in is at what was *whole*, and may be added to without a group.
+    """
+    if newest.revision == whole and revision != app.status.current_revision:
+        return UnitGoal(goal.replicas, goal.replicas)
     if not app.spec.strategy.pause:
         return goal
     return UnitGoal(goal.replicas, min(goal.partition, newest.asked))

@@ -137,7 +137,8 @@ def follow(
     app: CafeDeployment, fact: UnitFact, goal: UnitGoal, release: Release, shared: Budget
 ) -> list[NativeAction]:
     """Return what brings the unit's StatefulSet one step closer to its goal."""
-    template = template_of(app, fact.unit, release.revision)
+    revision = release.of_pods(fact.unit)
+    template = template_of(app, fact.unit, revision)
     rendered = digest_of_template(template)
     held = fact.held
     if not isinstance(held, StatefulSetFact):
@@ -149,13 +150,15 @@ def follow(
         spec["minReadySeconds"] = app.spec.strategy.min_ready_seconds
     if held.replicas != goal.replicas:
         spec["replicas"] = goal.replicas
+    if held.retention not in (None, retention := _retention(app)):
+        spec["persistentVolumeClaimRetentionPolicy"] = retention
     partition, pods = held.partition, list[Deletion]()
-    if fact.revision != release.revision or held.rendered != rendered:
+    if held.rendered != rendered:
         spec["template"] = template
         # Above all pods, those included that go: nothing moves before its group is open.
         partition = max(held.replicas, goal.replicas)
     else:
-        partition, pods = _moved(app, goal, held, release.revision, shared)
+        partition, pods = _moved(app, goal, held, revision, shared)
     if partition != held.partition:
         spec["updateStrategy"] = {"rollingUpdate": {"partition": partition}}
     if spec or fact.goal != goal or fact.revision != release.revision:
@@ -190,6 +193,11 @@ def _moved(
     return partition, pods
 
 
+def _retention(app: CafeDeployment) -> dict[str, str]:
+    policy: dict[str, str] = msgspec.to_builtins(app.spec.persistent_volume_claim_retention_policy)
+    return policy
+
+
 def _new_spec(app: CafeDeployment, unit: str, goal: UnitGoal, template: dict[str, Any]) -> dict[str, Any]:
     partition = max(0, goal.replicas - goal.partition)
     spec: dict[str, Any] = {
@@ -200,9 +208,7 @@ def _new_spec(app: CafeDeployment, unit: str, goal: UnitGoal, template: dict[str
         "serviceName": app.spec.service_name,
         "podManagementPolicy": "Parallel",
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}},
-        "persistentVolumeClaimRetentionPolicy": msgspec.to_builtins(
-            app.spec.persistent_volume_claim_retention_policy
-        ),
+        "persistentVolumeClaimRetentionPolicy": _retention(app),
     }
     if app.spec.volume_claim_templates:
         spec["volumeClaimTemplates"] = app.spec.volume_claim_templates
