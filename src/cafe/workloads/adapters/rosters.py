@@ -35,11 +35,21 @@ class Rosters:
         self._watched = watched
         self._pace = Pace(clock, PERIOD)
         self._seen: dict[str, tuple[Crowd, PodRoster | None, int]] = {}
+        self._read: dict[str, tuple[PodRoster, tuple[InstanceFact, ...]]] = {}
 
     def of(self, owner: Metadata) -> Sequence[InstanceFact]:
-        """Return the roster of the set *owner*; empty if there is none yet."""
+        """Return the roster of the set *owner*; empty if there is none yet.
+
+        Each pass asks; only a roster that changed is read again.
+        """
         found = self._found(owner)
-        return tuple(InstanceFact(i.id, i.pod, i.revision) for i in found.spec.instances) if found else ()
+        if found is None:
+            return ()
+        known = self._read.get(owner.uid)
+        if known is None or known[0] is not found:
+            facts = tuple(InstanceFact(i.id, i.pod, i.revision) for i in found.spec.instances)
+            known = self._read[owner.uid] = (found, facts)
+        return known[1]
 
     async def write(self, owner: InPlaceSet, pods: Crowd, replicas: int, scope: Hashable) -> timedelta | None:
         """Bring the roster up to what is seen, if it is due.
@@ -63,6 +73,7 @@ class Rosters:
     def forget(self, uid: str) -> None:
         """Drop what is known of a set that is gone."""
         self._seen.pop(uid, None)
+        self._read.pop(uid, None)
         self._pace.forget(uid)
 
     def _found(self, owner: Metadata) -> PodRoster | None:
