@@ -1,7 +1,7 @@
 """CafeDeployments on Kubernetes."""
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -51,10 +51,11 @@ class KubeApps:
         app = self._watched.apps.get(key)
         if app is None or not self._watched.is_current(app_scope(key)):
             return None
+        revisions = self._revisions.of(app.metadata)
         return AppView(
             app=app,
-            revisions=self._revisions.of(app.metadata),
-            sets=self.units(app),
+            revisions=revisions,
+            sets=self._units(app, revisions),
             known_units=self._watched.census.units(app.spec.topology.unit_type),
             now=self._clock.now(),
             adopted=self._adopted(app),
@@ -67,8 +68,11 @@ class KubeApps:
 
     def units(self, app: CafeDeployment) -> list[UnitFact]:
         """Return one fact for each unit that has a set."""
+        return self._units(app, self._revisions.of(app.metadata))
+
+    def _units(self, app: CafeDeployment, revisions: Sequence[RevisionFact]) -> list[UnitFact]:
         if app.spec.pod_set_type is not PodSetType.IN_PLACE_SET:
-            return self._natives.units(app, whole_revisions(app, self._revisions.of(app.metadata)))
+            return self._natives.units(app, whole_revisions(app, revisions))
         sets = self._watched.sets.by_index(OWNER_APP, app.metadata.uid)
         return [unit_fact(s) for s in sets if s.metadata.deletion_timestamp is None]
 

@@ -47,7 +47,11 @@ class Door:
         if not promises:
             return frozenset()
         now = self._clock.monotonic()
-        left = self._promised[owner] = {uid: until for uid, until in promises.items() if until > now}
+        left = {uid: until for uid, until in promises.items() if until > now}
+        if left:
+            self._promised[owner] = left
+        else:
+            del self._promised[owner]
         return frozenset(left)
 
     def away(self, owner: str) -> frozenset[str]:

@@ -25,8 +25,12 @@ ENTRY = re.compile(r"\s*([a-z0-9]([-a-z0-9]*[a-z0-9])?)\s*=\s*(-?\d{1,4})\s*")
 def priorities_of(template: Template) -> dict[str, int]:
     """Return the priorities that a template gives its containers; none, if they can't be read."""
     text = ((template.get("metadata") or {}).get("annotations") or {}).get(LAUNCH_PRIORITY_ANNOTATION, "")
-    found = [ENTRY.fullmatch(entry) for entry in text.split(",")]
-    return {match[1]: int(match[3]) for match in found if match}
+    return {match[1]: int(match[3]) for _, match in _entries(text) if match}
+
+
+def _entries(text: str) -> list[tuple[str, re.Match[str] | None]]:
+    """Return each entry of the annotation as it is written, and as it is read."""
+    return [(entry.strip(), ENTRY.fullmatch(entry)) for entry in text.split(",")]
 
 
 def demand_priorities(annotations: Mapping[str, str], spec: Mapping[str, Any]) -> None:
@@ -43,9 +47,9 @@ def demand_priorities(annotations: Mapping[str, str], spec: Mapping[str, Any]) -
     if text is None:
         return
     names = [c.get("name") for c in spec.get("containers") or []]
-    found = [ENTRY.fullmatch(entry) for entry in text.split(",")]
-    unread = [entry.strip() for entry, match in zip(text.split(","), found, strict=True) if not match]
-    told = [match[1] for match in found if match]
+    entries = _entries(text)
+    unread = [entry for entry, match in entries if not match]
+    told = [match[1] for _, match in entries if match]
     strangers = sorted({name for name in told if name not in names})
     twice = sorted({name for name in told if told.count(name) > 1})
     for wrong, why in (
