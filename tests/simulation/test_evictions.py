@@ -153,6 +153,18 @@ async def test_evictions_of_native_pods_wait_for_the_pass_that_is_under_way(kind
 
 
 @in_virtual_time
+async def test_who_does_not_lead_lets_no_pod_of_ours_be_evicted() -> None:
+    async with a_world() as world:
+        guarded(world)
+        await released(world, app_of("InPlaceSet", maxUnavailable=2))
+        (name, *_) = serving(world)
+        world.leads = False
+        assert "changing its leader; try again" in evict(world, name)
+        world.leads = True
+        assert evict(world, name) == ""
+
+
+@in_virtual_time
 async def test_pods_that_are_nobodys_of_ours_are_none_of_our_business() -> None:
     async with a_world() as world:
         guarded(world)

@@ -105,6 +105,7 @@ class World:
     """A cluster, its controllers, and words for acting on them and looking at them.
 
     Attributes:
+        leads: What controllers are told when they ask whether they lead.
         commits: Every state of pods, sets, applications and revisions, in order: (resource, event).
     """
 
@@ -116,6 +117,7 @@ class World:
     lives: list[Life] = field(default_factory=list)
     hooks: list[Callable[[WebhookCall], WebhookReply]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    leads: bool = True
 
     # The controller
 
@@ -125,7 +127,7 @@ class World:
         transport.breaks_at, transport.is_applied = breaks_at, is_applied
         client = Client(transport, self.clock, self.entropy)
         around = Surroundings(self.clock, self.entropy, CollectorRegistry())
-        controllers = WorkloadControllers(client, around, f"life-{len(self.lives)}")
+        controllers = WorkloadControllers(client, around, f"life-{len(self.lives)}", lambda: self.leads)
         life = Life(transport, asyncio.ensure_future(controllers.run()), controllers)
         self.lives.append(life)
         return life
