@@ -27,3 +27,12 @@ def test_a_cut_can_be_told_again_by_its_plan(name: str) -> None:
     assert onlooker.end is not None
     assert onlooker.writes[:41] == list(writes[:41])
     assert differences(clean, onlooker.end) == []
+
+
+@pytest.mark.slow
+def test_a_cell_that_has_not_heard_of_the_way_back_takes_no_further_pod_to_the_bad_revision() -> None:
+    story = STORIES["cold-resize"]
+    writes, _ = clean_run(story)
+    *_, first_of_two, _ = (at for at, write in enumerate(writes) if write == "PATCH inplacesets")
+    cuts = sweep(story, len(writes), first_of_two)
+    assert [(cut.point, cut.amiss) for cut in cuts] == [("before", ()), ("applied", ()), ("answered", ())]

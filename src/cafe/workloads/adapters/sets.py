@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
-from cafe.api.names import UPDATE_STATE_ANNOTATION
+from cafe.api.names import REVISION_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.api.selectors import matches
 from cafe.api.shapes import Metadata
 from cafe.kernel import Clock, Conflict, Note, ObjectKey, Unavailable
@@ -95,7 +95,10 @@ class KubeSets:
         if above is None or app is None or app.metadata.uid != above.uid:
             return None
         others = [s for s in self._watched.sets.by_index(OWNER_APP, above.uid) if _counts_beside(s, owner)]
-        return Elsewhere.of(app.spec.replicas, map(self.use_of, others))
+        wanted, followed = app.status.update_revision, owner.metadata.labels.get(REVISION_LABEL)
+        return Elsewhere.of(
+            app.spec.replicas, map(self.use_of, others), is_superseded=wanted not in {"", followed}
+        )
 
     def use_of(self, owner: InPlaceSet) -> Use:
         """Return what a set takes of a budget, those included of which its pods don't tell yet."""

@@ -135,7 +135,14 @@ class Watched:
                     if same_place and matches(found.spec.selector, new.metadata.labels):
                         wake(ObjectKey(found.metadata.namespace, found.metadata.name))
 
+        def app_changed(old: CafeDeployment | None, new: CafeDeployment | None) -> None:
+            # A set that has heard of a new revision before its application's cache did has held back.
+            if old and new and old.status.update_revision != new.status.update_revision:
+                for found in self.sets.by_index(OWNER_APP, new.metadata.uid):
+                    wake(ObjectKey(found.metadata.namespace, found.metadata.name))
+
         self.pods.on_change(pod_changed)
+        self.apps.on_change(app_changed)
         self.door.on_room(wake)
         self.sets.on_change(_own_key(wake))
         self._wake_settled(IN_PLACE_SETS.kind, wake)

@@ -259,6 +259,9 @@ def told_of(progress: Progress, elsewhere: Elsewhere, most: int | str) -> Progre
     """Say that other units have taken what this one would take."""
     if progress.reason != "BudgetSpent":
         return progress
+    if elsewhere.is_superseded:
+        message = "The application is on its way to another revision: no further pod is updated to this one"
+        return replace(progress, message=message, recheck=RETRY)
     others = max(elsewhere.missing, elsewhere.pending)
     message = (
         f"No further pod of the application may become unavailable (maxUnavailable {most} of "
