@@ -4,7 +4,15 @@ from typing import Any
 
 import msgspec
 
-from cafe.api import cafeapprevision, cafeappservice, cafedeployment, inplaceset, podroster
+from cafe.api import (
+    cafeapprevision,
+    cafeappservice,
+    cafedeployment,
+    inplaceset,
+    podroster,
+    trafficbinding,
+    trafficprovider,
+)
 from cafe.api.declaration import KindDeclaration
 from cafe.api.names import GROUP, VERSION
 
@@ -16,6 +24,8 @@ DECLARATIONS = (
     cafedeployment.DECLARATION,
     inplaceset.DECLARATION,
     podroster.DECLARATION,
+    trafficbinding.DECLARATION,
+    trafficprovider.DECLARATION,
 )
 """Every kind of CAFE."""
 

@@ -85,3 +85,21 @@ CONTROLLER_NAMESPACE = "cafe-system"
 
 CONTROLLER_LEASE = "cafe-controller"
 """The Lease by which the controller's replicas elect a leader."""
+
+TRAFFIC_GATE = f"{DOMAIN}/traffic-on"
+"""The readiness gate of guarded pods: False while any operation stands on the pod."""
+
+EXPECTED_ANNOTATION = f"{DOMAIN}/expected"
+"""On guarded pods: what must carry their traffic before they count, as `{"Kind/ns/name": finalizer}`."""
+
+PROTECTION_PREFIX = f"prot.{DOMAIN}/"
+"""Of finalizers on pods: one for each employer from which the pod may still receive traffic."""
+
+OPERATION_PREFIX = f"op.{DOMAIN}/"
+"""Of annotations on pods: one for each operation for which the pod is to be out of traffic."""
+
+ACK_PREFIX = f"ack.{DOMAIN}/"
+"""Of annotations on pods: what an employer's adapter has proven last, and how."""
+
+FORCED_ANNOTATION = f"{DOMAIN}/forced"
+"""On a pod whose protection was overridden: when, by whom and why. It stays."""

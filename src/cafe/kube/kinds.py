@@ -6,6 +6,8 @@ from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.inplaceset import InPlaceSet
 from cafe.api.names import GROUP, VERSION
 from cafe.api.podroster import PodRoster
+from cafe.api.trafficbinding import TrafficBinding
+from cafe.api.trafficprovider import TrafficProvider
 from cafe.kube.resources import Kind
 
 CAFE_APP_SERVICES = Kind(
@@ -19,3 +21,9 @@ CAFE_DEPLOYMENTS = Kind(
 )
 IN_PLACE_SETS = Kind(GROUP, VERSION, "inplacesets", "InPlaceSet", namespaced=True, type=InPlaceSet)
 POD_ROSTERS = Kind(GROUP, VERSION, "podrosters", "PodRoster", namespaced=True, type=PodRoster)
+TRAFFIC_BINDINGS = Kind(
+    GROUP, VERSION, "trafficbindings", "TrafficBinding", namespaced=True, type=TrafficBinding
+)
+TRAFFIC_PROVIDERS = Kind(
+    GROUP, VERSION, "trafficproviders", "TrafficProvider", namespaced=True, type=TrafficProvider
+)

@@ -74,9 +74,12 @@ def test_columns_and_scale_point_at_fields_that_exist(declaration: KindDeclarati
 
 
 @KINDS
-def test_a_kind_that_tells_how_it_is_can_be_scaled(declaration: KindDeclaration) -> None:
+def test_a_kind_has_a_status_if_it_tells_how_it_is_and_is_scaled_if_it_has_pods(
+    declaration: KindDeclaration,
+) -> None:
     subresources = crd_of(declaration)["spec"]["versions"][0].get("subresources", {})
-    assert set(subresources) == ({"status", "scale"} if declaration.scale else set())
+    tells = "status" in declaration.type.__struct_fields__
+    assert set(subresources) == {*(["status"] if tells else []), *(["scale"] if declaration.scale else [])}
 
 
 @given(

@@ -1,0 +1,1 @@
+"""Traffic on Kubernetes, and on real load balancers and registries."""

@@ -1,0 +1,1 @@
+"""The loops that keep traffic and pods agreed."""

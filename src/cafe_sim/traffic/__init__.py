@@ -1,0 +1,1 @@
+"""Doubles of load balancers and registries, for simulated worlds."""

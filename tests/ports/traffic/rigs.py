@@ -1,0 +1,15 @@
+"""Every provider that the cases run on."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.ports.traffic.double import double_rig
+from tests.ports.traffic.rig import Rig
+
+MakeRig = Callable[[], AbstractAsyncContextManager[Rig]]
+
+RIGS = [
+    pytest.param(double_rig, id="double"),
+]
