@@ -27,6 +27,7 @@ from cafe_sim.contract import Json, StoreEvent
 from cafe_sim.kubelet.registry import Registry
 from cafe_sim.machinery.conditions import find_condition
 from cafe_sim.timeline import LoopTimeline
+from cafe_sim.traffic.balancer import Balancer
 from cafe_sim.transport import SimTransport
 from tests.worlds.clock import LoopClock, SeededEntropy, running
 
@@ -106,6 +107,7 @@ class World:
 
     Attributes:
         leads: What controllers are told when they ask whether they lead.
+        balancers: By name of the TrafficProvider, what it stands for.
         commits: Every state of pods, sets, applications and revisions, in order: (resource, event).
     """
 
@@ -118,6 +120,7 @@ class World:
     hooks: list[Callable[[WebhookCall], WebhookReply]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     leads: bool = True
+    balancers: dict[str, Balancer] = field(default_factory=dict)
 
     # The controller
 
@@ -126,7 +129,12 @@ class World:
         transport = Fragile(self.api)
         transport.breaks_at, transport.is_applied = breaks_at, is_applied
         client = Client(transport, self.clock, self.entropy)
-        around = Surroundings(self.clock, self.entropy, CollectorRegistry())
+        around = Surroundings(
+            self.clock,
+            self.entropy,
+            CollectorRegistry(),
+            make_adapter=lambda p: self.balancers[p.metadata.name],
+        )
         controllers = WorkloadControllers(client, around, f"life-{len(self.lives)}", lambda: self.leads)
         life = Life(transport, asyncio.ensure_future(controllers.run()), controllers)
         self.lives.append(life)

@@ -103,3 +103,6 @@ ACK_PREFIX = f"ack.{DOMAIN}/"
 
 FORCED_ANNOTATION = f"{DOMAIN}/forced"
 """On a pod whose protection was overridden: when, by whom and why. It stays."""
+
+UNBIND_FINALIZER = f"{DOMAIN}/unbind"
+"""On a TrafficBinding: it goes only after no pod is protected by its pools."""

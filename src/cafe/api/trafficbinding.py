@@ -112,8 +112,13 @@ class EmployerStatus(Struct, frozen=True, kw_only=True, rename="camel"):
 
     name: Annotated[str, Meta(description="Kind/namespace/name.")]
     finalizer: Annotated[str, Meta(description="On pods that may receive traffic from it.")]
-    attached: Annotated[int, Meta(description="Pods that are known to receive traffic from it.")] = 0
-    problem: Annotated[str, Meta(description="What is wrong with it; empty if nothing is.")] = ""
+    provider: Annotated[str, Meta(description="Name of its provider.")] = ""
+    pool: Annotated[str, Meta(description="What the provider calls it.")] = ""
+    port: Annotated[int, Meta(description="Port of the pods.")] = 0
+    protected: Annotated[int, Meta(description="Pods that may receive traffic from it.")] = 0
+    retired: Annotated[
+        bool, Meta(description="Whether it is declared no more: its members are being detached.")
+    ] = False
 
 
 class TrafficBindingStatus(Struct, frozen=True, kw_only=True, rename="camel"):

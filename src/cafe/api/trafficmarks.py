@@ -46,6 +46,8 @@ class Operation(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults
             3 waits for nothing.
         skip: Employers that are left out with force 2.
         reason: Why it is forced.
+        is_operating: Whether what it was asked for has begun: no proof is needed any more, and the traffic
+            is to stay away.
     """
 
     type: OperationType
@@ -55,6 +57,7 @@ class Operation(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults
     force: int = 0
     skip: list[str] = field(default_factory=list)
     reason: str = ""
+    is_operating: bool = field(default=False, name="operating")
 
 
 class Ack(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -66,7 +69,8 @@ class Ack(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
         uid: Of the pod: a reused name or address proves nothing.
         restarts: Of its containers, added up: one that restarted may have registered itself again.
         at: When it was proven.
-        evidence: How, for people: what each replica of a load balancer said.
+        evidence: How, for people: what each replica of a load balancer said; or what is still waited for.
+        is_stuck: Whether nothing is proven, though it has taken longer than it may.
     """
 
     uid: str
@@ -74,6 +78,7 @@ class Ack(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     at: datetime
     operations: dict[str, datetime] = field(default_factory=dict)
     evidence: str = ""
+    is_stuck: bool = field(default=False, name="stuck")
 
 
 def employer_name(kind: str, namespace: str, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from cafe.api.names import API_VERSION, DOMAIN
+from cafe.api.names import API_VERSION, CONTROLLER_NAMESPACE, DOMAIN
 from cafe.api.shapes import Metadata
 from cafe.appservices.adapters.services import KubeServices
 from cafe.appservices.adapters.watched import WatchedServices
@@ -26,7 +26,10 @@ from cafe.observe.metrics import CacheMetrics, ControllerMetrics
 from cafe.placement.contract import Placement
 from cafe.placement.domain.rescheduling import move
 from cafe.placement.domain.spread import spread
+from cafe.processes.carriers import make_adapter
 from cafe.processes.guard import WebhookSettings, guarding_evictions
+from cafe.processes.traffic import MakeAdapter, ProviderLoops, TrafficParts
+from cafe.traffic.contract import Expecting, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.evictions import Evictions
@@ -36,7 +39,7 @@ from cafe.workloads.reconcilers.cafedeployments import CafeDeploymentReconciler
 from cafe.workloads.reconcilers.inplacesets import InPlaceSetReconciler
 
 WORKLOADS = frozenset({"inplaceset", "cafedeployment"})
-CONTROLLERS = WORKLOADS | {"cafeappservice"}
+CONTROLLERS = WORKLOADS | {"cafeappservice", "traffic"}
 """Every controller of a member cluster. The workloads' own can run without those above them."""
 
 
@@ -49,6 +52,8 @@ class Surroundings:
         controllers: Names of those that run.
         election: How long a lease holds, for a replica that stands for election; None for the usual times.
         webhook: Where evictions are judged; None leaves them to their PodDisruptionBudget.
+        namespace: Of the controller: where providers of traffic are declared.
+        make_adapter: How each provider of traffic is spoken with.
     """
 
     clock: Clock
@@ -59,6 +64,8 @@ class Surroundings:
     controllers: frozenset[str] = CONTROLLERS
     election: LeadershipSettings | None = None
     webhook: WebhookSettings | None = None
+    namespace: str = CONTROLLER_NAMESPACE
+    make_adapter: MakeAdapter = make_adapter
 
 
 class EventTeller:
@@ -104,13 +111,29 @@ class WorkloadControllers:
         self._recorder = EventRecorder(client, f"{DOMAIN}/workloads", instance)
         self._teller = EventTeller(self._recorder)
         self._metrics = ControllerMetrics(around.registry)
-        self._controllers = [*self._workloads(client)]
+        self._expecting: Expecting = Unemployed()
+        self._loops: ProviderLoops | None = None
+        self._controllers: list[Controller] = []
+        if "traffic" in around.controllers:
+            self._controllers += self._traffic(client)
+        self._controllers += self._workloads(client)
         if "cafeappservice" in around.controllers:
             self._controllers.append(self._services(client))
 
+    def _traffic(self, client: Client) -> tuple[Controller, Controller]:
+        parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
+        self._expecting = parts.pods
+        self._loops = parts.loops(self._around.make_adapter, self._may_judge)
+        pods = self._controller("traffic", parts.pod_reconciler.reconcile)
+        bindings = self._controller("trafficbinding", parts.binding_reconciler.reconcile)
+        parts.watched.wake_pods(pods.queue.add)
+        parts.watched.wake_bindings(bindings.queue.add)
+        self._loops.watch()
+        return pods, bindings
+
     def _workloads(self, client: Client) -> tuple[Controller, Controller]:
         clock, watched = self._around.clock, Watched(self.caches, self._around.clock)
-        sets = KubeSets(client, watched, clock, self._teller)
+        sets = KubeSets(client, watched, clock, self._teller, self._expecting)
         apps = KubeApps(client, watched, clock, self._teller)
         adoptions = KubeAdoptions(client, watched)
         set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
@@ -145,8 +168,12 @@ class WorkloadControllers:
             async with self._around.collector():
                 await self.caches.wait_synced()
             async with self._guarding(), asyncio.TaskGroup() as tasks:
-                for controller in self._controllers:
-                    tasks.create_task(controller.run(), name=controller.name)
+                carrying = tasks.create_task(self._loops.run()) if self._loops is not None else None
+                async with asyncio.TaskGroup() as working:
+                    for controller in self._controllers:
+                        working.create_task(controller.run(), name=controller.name)
+                if carrying is not None:
+                    carrying.cancel()
         finally:
             for task in background:
                 task.cancel()

@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
-from cafe.api.names import OPERATION_PREFIX, PROTECTION_PREFIX
+from msgspec.structs import replace
+
+from cafe.api.names import EXPECTED_ANNOTATION, OPERATION_PREFIX, PROTECTION_PREFIX
 from cafe.api.trafficmarks import (
     Ack,
     Operation,
@@ -77,6 +80,12 @@ class TrafficFact:
     acknowledged: frozenset[str] = frozenset()
     is_gate_on: bool = True
     is_guarded: bool = False
+    stuck: tuple[str, ...] = ()
+    proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def proven_by(self, employer: str) -> frozenset[str]:
+        """Return the operations for which *employer* has proven that its traffic is gone."""
+        return self.proofs.get(employer_id(employer), frozenset())
 
     @property
     def is_published(self) -> bool:
@@ -121,6 +130,10 @@ def stand_of(marks: Marks) -> TrafficFact:
         return UNGUARDED
     names = {finalizer: employer for employer, finalizer in expected.items()}
     acks = read_acks(marks.annotations)
+    proofs = {
+        employer: frozenset(name for name, op in operations.items() if _covers(ack, name, op, marks))
+        for employer, ack in acks.items()
+    }
     return TrafficFact(
         holders=tuple(sorted(names.get(f, f.removeprefix(PROTECTION_PREFIX)) for f in protections)),
         missing=tuple(sorted(e for e, finalizer in expected.items() if finalizer not in protections)),
@@ -128,10 +141,21 @@ def stand_of(marks: Marks) -> TrafficFact:
         acknowledged=frozenset(
             name
             for name, op in operations.items()
-            if all(_covers(acks.get(employer_id(e)), name, op, marks) for e in expected.keys() - _skipped(op))
+            if all(name in proofs.get(employer_id(e), ()) for e in expected.keys() - _skipped(op))
         ),
         is_gate_on=marks.is_gate_on if marks.has_gate else not operations,
         is_guarded=bool(expected or protections),
+        stuck=_stuck(expected, acks, marks) if operations else (),
+        proofs=proofs,
+    )
+
+
+def _stuck(expected: Mapping[str, str], acks: Mapping[str, Ack], marks: Marks) -> tuple[str, ...]:
+    told = {employer: acks.get(employer_id(employer)) for employer in sorted(expected)}
+    return tuple(
+        f"{employer}: {ack.evidence}"
+        for employer, ack in told.items()
+        if ack is not None and ack.is_stuck and ack.uid == marks.uid
     )
 
 
@@ -140,14 +164,29 @@ def _skipped(operation: Operation) -> set[str]:
     return set(operation.skip) if operation.force == 2 else set()
 
 
-def _covers(ack: Ack | None, name: str, operation: Operation, marks: Marks) -> bool:
+def _covers(ack: Ack, name: str, operation: Operation, marks: Marks) -> bool:
     """Whether an acknowledgement is of this pod, as it runs now, and of this very operation."""
     return (
-        ack is not None
-        and ack.uid == marks.uid
+        ack.uid == marks.uid
         and ack.restarts == marks.restarts
         and ack.operations.get(name) == operation.start
     )
+
+
+class Expecting(Protocol):
+    """Knows who sends requests to pods."""
+
+    def expected_text(self, namespace: str, labels: Mapping[str, str]) -> str:
+        """Return what a pod with these labels is to carry as its `expected` annotation; empty for nothing."""
+
+
+class Unemployed:
+    """Nobody sends requests to anybody: where traffic is nobody's concern."""
+
+    def expected_text(self, namespace: str, labels: Mapping[str, str]) -> str:
+        """Return nothing."""
+        del namespace, labels
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +202,22 @@ class Asking:
     gate: bool | None = None
 
 
-def begin(name: str, operation: Operation) -> Asking:
-    """Return what asks for a pod to be taken out of traffic; written again it only renews the wish."""
-    return Asking({OPERATION_PREFIX + name: write_mark(operation)}, gate=False)
+def begin(name: str, operation: Operation, expected: str = "") -> Asking:
+    """Return what asks for a pod to be taken out of traffic; written again it only renews the wish.
+
+    Args:
+        name: Of the wish: `update`, or whatever tells one party from the other.
+        operation: The wish.
+        expected: Who sends the pod requests by now, as its annotation says it: what has been declared since
+            the pod was made guards it, too. Empty leaves what the pod says.
+    """
+    told: dict[str, str | None] = {OPERATION_PREFIX + name: write_mark(operation)}
+    return Asking(told | ({EXPECTED_ANNOTATION: expected} if expected else {}), gate=False)
+
+
+def operating(name: str, operation: Operation) -> Asking:
+    """Return what says that the pod is being touched now: written together with the touch."""
+    return Asking({OPERATION_PREFIX + name: write_mark(replace(operation, is_operating=True))})
 
 
 def end(fact: TrafficFact, name: str) -> Asking:

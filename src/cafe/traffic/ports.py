@@ -1,9 +1,16 @@
 """What traffic needs from the world."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
-from cafe.traffic.domain.facts import Member, Pool, ReplicaView
+from cafe.api.trafficbinding import TrafficBinding, TrafficBindingStatus
+from cafe.api.trafficmarks import Operation
+from cafe.kernel import Note, ObjectKey, Refusal
+from cafe.traffic.contract import Asking
+from cafe.traffic.domain.facts import Employer, Member, PodTraffic, Pool, ReplicaView
+from cafe.traffic.domain.keeping import Drop
 
 
 class TrafficAdapter(Protocol):
@@ -37,3 +44,82 @@ class TrafficAdapter(Protocol):
 
     async def close(self) -> None:
         """Give up all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod and all that concerns its traffic, never older than our own last writes.
+
+    Attributes:
+        employers: Who sends it requests, retired ones included.
+        asked: How long ago an eviction of it was asked for last; None if it never was.
+        is_served: Whether its set writes the gate of a new pod.
+    """
+
+    pod: PodTraffic
+    employers: Sequence[Employer]
+    asked: timedelta | None = None
+    is_served: bool = True
+
+
+class PodTrafficStore(Protocol):
+    """Pods, and the marks of traffic on them.
+
+    Writes are guarded by what was judged: `cafe.kernel.Conflict` means that the pod moved.
+    """
+
+    def view(self, key: ObjectKey) -> PodView | None:
+        """Return the pod; None if it is gone, belongs to no application, or our own writes don't show yet."""
+
+    def mates(self, key: ObjectKey) -> Sequence[ObjectKey]:
+        """Return the pods of the same application, itself included."""
+
+    async def release(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
+        """Take an employer's protection away, and acknowledge the operations that stand."""
+
+    async def publish(self, pod: PodTraffic, employer: Employer) -> None:
+        """Put an employer's protection on."""
+
+    async def tell_stuck(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
+        """Say on the pod, and as an event, what a drain waits for that has taken too long."""
+
+    async def drop(self, pod: PodTraffic, action: Drop) -> None:
+        """Take away what is nobody's any more."""
+
+    async def ask(self, pod: PodTraffic, name: str, operation: Operation) -> None:
+        """Write an operation's beginning."""
+
+    async def give_back(self, pod: PodTraffic, asking: Asking) -> None:
+        """Write an operation's end."""
+
+    async def tell(self, pod: PodTraffic, note: Note) -> None:
+        """Record an Event of a pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingView:
+    """One TrafficBinding and what it is judged by.
+
+    Attributes:
+        employers: Its pools, those included that are declared no more and still hold pods.
+        protected: By finalizer, how many pods of the application carry it.
+        refusal: Why it can't be followed, or None.
+    """
+
+    binding: TrafficBinding
+    employers: Sequence[Employer]
+    protected: Mapping[str, int]
+    refusal: Refusal | None = None
+
+
+class BindingStore(Protocol):
+    """TrafficBindings; writes are guarded by the version that was judged."""
+
+    def view(self, key: ObjectKey) -> BindingView | None:
+        """Return the binding; None if it is gone, or our own writes don't show yet."""
+
+    async def write_status(self, binding: TrafficBinding, status: TrafficBindingStatus) -> None:
+        """Write the status if it differs."""
+
+    async def hold(self, binding: TrafficBinding, *, is_held: bool) -> None:
+        """Keep the binding from going, or let it go."""

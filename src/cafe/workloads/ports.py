@@ -19,7 +19,7 @@ from cafe.workloads.domain.release import ReleaseView
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.roster import InstanceFact
 from cafe.workloads.domain.scaling import Creation, Deletion
-from cafe.workloads.domain.updating import Step
+from cafe.workloads.domain.steps import Step
 
 
 @dataclass(frozen=True, slots=True)

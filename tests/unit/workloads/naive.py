@@ -7,18 +7,9 @@ from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.roster import Slot, revisions_for
 from cafe.workloads.domain.scaling import Creation, Deletion, Scale, SetGoal, deletion_order, fresh_names
+from cafe.workloads.domain.steps import LowerGate, MarkForDeletion, RaiseGate, Step, WriteChange
 from cafe.workloads.domain.templates import InPlace, Recreate
-from cafe.workloads.domain.updating import (
-    LowerGate,
-    MarkForDeletion,
-    Progress,
-    RaiseGate,
-    Step,
-    UpdateRules,
-    WriteChange,
-    has_begun,
-    next_step,
-)
+from cafe.workloads.domain.updating import Progress, UpdateRules, has_begun, next_step
 
 
 def alive(pods: Sequence[PodFact]) -> list[PodFact]:

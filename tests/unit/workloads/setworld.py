@@ -14,16 +14,9 @@ from cafe.workloads.domain.budget import aims_at, budget_now
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.scaling import SetGoal, decide_scale
+from cafe.workloads.domain.steps import LowerGate, MarkForDeletion, RaiseGate, Step, WriteChange
 from cafe.workloads.domain.templates import InPlace, Recreate, change_between
-from cafe.workloads.domain.updating import (
-    LowerGate,
-    MarkForDeletion,
-    RaiseGate,
-    Step,
-    UpdateRules,
-    WriteChange,
-    decide_update,
-)
+from cafe.workloads.domain.updating import UpdateRules, decide_update
 from tests.unit.workloads.facts import NOW, template
 
 TEMPLATES: Mapping[str, Mapping[str, Any]] = {

@@ -125,8 +125,8 @@ def test_a_release_goes_on_pod_by_pod_if_only_old_pods_that_wont_serve_hold_it_u
 
 
 def test_nothing_is_begun_for_a_revision_that_the_application_has_left() -> None:
-    assert Elsewhere(9, hopeless=2, missing=2, is_superseded=True).left_to_release(1) == Budget(0, 0)
-    assert Elsewhere(9, is_superseded=True).left_to_release(5) == Budget(0, 0)
+    assert Elsewhere(9, hopeless=2, missing=2, halt="It has left.").left_to_release(1) == Budget(0, 0)
+    assert Elsewhere(9, halt="It has left.").left_to_release(5) == Budget(0, 0)
 
 
 @pytest.mark.parametrize(

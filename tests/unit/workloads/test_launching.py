@@ -10,8 +10,9 @@ from cafe.workloads.adapters.podwrites import wanted_state
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, PodFact, UpdateState
 from cafe.workloads.domain.launching import demand_priorities, due_images, in_batches, priorities_of
 from cafe.workloads.domain.pods import read_state, write_state
+from cafe.workloads.domain.steps import LowerGate, RaiseGate, WriteChange
 from cafe.workloads.domain.templates import InPlace
-from cafe.workloads.domain.updating import LowerGate, RaiseGate, WriteChange, next_step, write_change
+from cafe.workloads.domain.updating import next_step, write_change
 from tests.unit.workloads.facts import DWELL, LONG_AGO, NEW, NEWER, NOW, OLD, container, goal, pod, rules
 
 BOTH = {"proxy": "proxy:v2", "app": "app:v2"}

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetSpec
-from cafe.api.names import UPDATE_GATE
+from cafe.api.names import TRAFFIC_GATE, UPDATE_GATE
 from cafe.api.shapes import LabelSelector, Metadata, PodTemplate
 from cafe.workloads.domain.facts import RevisionFact
 from cafe.workloads.domain.pods import render_pod
@@ -30,7 +30,7 @@ def rendered(**spec: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field
 
 def test_a_pod_has_our_gate_once_beside_its_own() -> None:
     gates = rendered(readinessGates=[{"conditionType": UPDATE_GATE}, {"conditionType": "mine"}])
-    assert [g["conditionType"] for g in gates["readinessGates"]] == ["mine", UPDATE_GATE]
+    assert [g["conditionType"] for g in gates["readinessGates"]] == ["mine", UPDATE_GATE, TRAFFIC_GATE]
 
 
 def test_a_pod_wishes_to_be_spread_over_the_nodes_but_runs_where_it_can() -> None:

@@ -14,7 +14,7 @@ from cafe.workloads.domain.budget import Elsewhere, Use
 from cafe.workloads.domain.crowd import Crowd
 from cafe.workloads.domain.facts import ContainerFact, PodFact, RevisionFact, UpdateState
 from cafe.workloads.domain.revisions import hash_of
-from cafe.workloads.domain.updating import LowerGate, RaiseGate, Step, WriteChange
+from cafe.workloads.domain.steps import LowerGate, RaiseGate, Step, WriteChange
 from cafe.workloads.ports import SetView
 from cafe.workloads.reconcilers.inplacesets import RECHECK, REST, RETRY, STEPS, InPlaceSetReconciler
 from tests.unit.workloads.facts import LONG_AGO, template

@@ -11,16 +11,11 @@ from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import ContainerBefore, ContainerFact, Doubt, PodFact, UpdateState
 from cafe.workloads.domain.pods import read_state, write_state
 from cafe.workloads.domain.scaling import SetGoal
+from cafe.workloads.domain.steps import LowerGate, MarkForDeletion, NoteDoubt, RaiseGate, Step, WriteChange
 from cafe.workloads.domain.templates import InPlace
 from cafe.workloads.domain.updating import (
-    LowerGate,
-    MarkForDeletion,
-    NoteDoubt,
     Progress,
-    RaiseGate,
-    Step,
     UpdateRules,
-    WriteChange,
     decide_update,
     is_complete,
     is_of_image,

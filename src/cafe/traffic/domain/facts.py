@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+
+from cafe.api.trafficmarks import protection_of
+from cafe.traffic.contract import TrafficFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,75 @@ class ReplicaView:
     name: str
     members: Mapping[str, MemberView] = field(default_factory=dict)
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When an employer's traffic counts as gone.
+
+    Attributes:
+        floor: At least so long after the detach was seen everywhere.
+        quiet: So long no request may have arrived.
+        soft: After so long clients are asked to close their connections.
+        deadline: After so long the drain is stuck.
+    """
+
+    floor: timedelta
+    quiet: timedelta = timedelta(seconds=1)
+    soft: timedelta = timedelta(seconds=60)
+    deadline: timedelta = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Employer:
+    """What sends requests to pods.
+
+    Attributes:
+        name: `Kind/namespace/name`.
+        provider: Name of the TrafficProvider; empty for Services.
+        may_drain_last: Whether its last member may be detached.
+        is_retired: Whether nobody declares it any more: its members are to be detached and forgotten.
+    """
+
+    name: str
+    provider: str
+    pool: Pool
+    rules: Rules
+    may_drain_last: bool = False
+    is_retired: bool = False
+
+    @property
+    def finalizer(self) -> str:
+        """Return the protection that it puts on pods."""
+        return protection_of(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PodTraffic:
+    """One pod, as far as its traffic is concerned.
+
+    Attributes:
+        protections: Finalizers of employers that stand on it.
+        expected: Finalizer of each employer without which it doesn't count.
+        restarts: Of its containers, added up.
+        is_ready: Whether the kubelet calls it Ready.
+        is_leaving: Whether it is being deleted.
+        is_over: Whether none of its containers runs any more, or ever will.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    ip: str
+    fact: TrafficFact
+    protections: frozenset[str] = frozenset()
+    expected: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
+    is_ready: bool = False
+    is_leaving: bool = False
+    is_over: bool = False
+
+    def member(self, pool: Pool) -> Member:
+        """Return the pod as a member of *pool*."""
+        return Member(self.name, self.ip, pool.port)

@@ -10,10 +10,12 @@ from cafe.api.names import (
     REVISION_LABEL,
     SKIP_ANNOTATION,
     SPECIFIED_DELETE_LABEL,
+    TRAFFIC_GATE,
     UPDATE_GATE,
     UPDATE_STATE_ANNOTATION,
 )
 from cafe.kube.objects import Condition, Container, ContainerStatus, Pod, Resources, parse_time
+from cafe.traffic.contract import Marks, TrafficFact, stand_of
 from cafe.workloads.domain.facts import ContainerFact, PodFact, Resizing
 from cafe.workloads.domain.pods import read_state
 
@@ -32,6 +34,9 @@ def convert(pod: Pod) -> PodFact:
     reported = {c.name: c for c in status.container_statuses}
     state = read_state(meta.annotations.get(UPDATE_STATE_ANNOTATION))
     is_sized = state is not None and bool(state.sizes)
+    restarts = sum(c.restart_count for c in status.container_statuses)
+    marks = _marks(pod, conditions, restarts)
+    traffic = stand_of(marks)
     return PodFact(
         name=meta.name,
         uid=meta.uid,
@@ -42,19 +47,22 @@ def convert(pod: Pod) -> PodFact:
         created_at=_time(meta.creation_timestamp),
         ready_since=_since(conditions.get("Ready")),
         is_deleting=meta.deletion_timestamp is not None,
-        is_gated=_has_gate(pod) and not _is_true(conditions.get(UPDATE_GATE)),
-        has_gate=_has_gate(pod),
+        is_gated=_has_gate(pod, UPDATE_GATE)
+        and (not _is_true(conditions.get(UPDATE_GATE)) or _is_forgotten(marks, traffic)),
+        has_gate=_has_gate(pod, UPDATE_GATE),
         is_observed=status.observed_generation >= meta.generation or not status.observed_generation,
         farewell=timedelta(seconds=pod.spec.termination_grace_period_seconds),
         is_delete_wanted=SPECIFIED_DELETE_LABEL in meta.labels,
         deletion_cost=_cost(meta.annotations.get(DELETION_COST_ANNOTATION, "0")),
-        restarts=sum(c.restart_count for c in status.container_statuses),
+        restarts=restarts,
         state=state,
         resizing=_resizing(conditions) if is_sized else None,
         is_skipped=bool(meta.annotations.get(SKIP_ANNOTATION)),
         starved_since=_starved_since(conditions.get("PodScheduled")),
         instance=_number(meta.labels.get(INSTANCE_LABEL, "")),
         unready_since=_unready_since(conditions.get("Ready"), meta.creation_timestamp),
+        traffic=traffic,
+        has_traffic_gate=marks.has_gate,
         containers={
             c.name: _container(c, reported.get(c.name, ContainerStatus()), is_sized=is_sized)
             for c in pod.spec.containers
@@ -62,9 +70,25 @@ def convert(pod: Pod) -> PodFact:
     )
 
 
-def _has_gate(pod: Pod) -> bool:
-    """Whether the pod was made with our gate; it can't be added to a living one."""
-    return any(gate.condition_type == UPDATE_GATE for gate in pod.spec.readiness_gates)
+def _is_forgotten(marks: Marks, traffic: TrafficFact) -> bool:
+    """Whether nobody wants a pod out of traffic, and yet it is: its gate is still to rise."""
+    return marks.has_gate and not marks.is_gate_on and not traffic.operations
+
+
+def _marks(pod: Pod, conditions: Mapping[str, Condition], restarts: int) -> Marks:
+    return Marks(
+        uid=pod.metadata.uid,
+        restarts=restarts,
+        annotations=pod.metadata.annotations,
+        finalizers=pod.metadata.finalizers,
+        has_gate=_has_gate(pod, TRAFFIC_GATE),
+        is_gate_on=_is_true(conditions.get(TRAFFIC_GATE)),
+    )
+
+
+def _has_gate(pod: Pod, wanted: str) -> bool:
+    """Whether the pod was made with a gate; it can't be added to a living one."""
+    return any(gate.condition_type == wanted for gate in pod.spec.readiness_gates)
 
 
 def _starved_since(scheduled: Condition | None) -> datetime | None:

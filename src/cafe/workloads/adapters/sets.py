@@ -1,9 +1,10 @@
 """InPlaceSets on Kubernetes."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from cafe.api.cafedeployment import CafeDeployment
 from cafe.api.inplaceset import InPlaceSet, InPlaceSetStatus
 from cafe.api.names import REVISION_LABEL, UPDATE_STATE_ANNOTATION
 from cafe.api.selectors import matches
@@ -16,6 +17,7 @@ from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
 from cafe.kube.statuses import status_patch
+from cafe.traffic.contract import Expecting
 from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.owning import Teller
 from cafe.workloads.adapters.pace import Pace
@@ -32,7 +34,8 @@ from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.setstatus import can_wait
-from cafe.workloads.domain.updating import LowerGate, Resize, Step
+from cafe.workloads.domain.steps import LowerGate, Resize, Step, Withdraw
+from cafe.workloads.domain.telling import few
 from cafe.workloads.ports import ResizeRefused, SetView
 
 NODE_CAPACITY = "NodeCapacity"
@@ -42,7 +45,10 @@ NODE_CAPACITY = "NodeCapacity"
 class KubeSets:
     """The `SetStore` of a cluster."""
 
-    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+    def __init__(
+        self, client: Client, watched: Watched, clock: Clock, teller: Teller, expecting: Expecting
+    ) -> None:
+        self._expecting = expecting
         self._client = client
         self._watched = watched
         self._clock = clock
@@ -95,10 +101,18 @@ class KubeSets:
         if above is None or app is None or app.metadata.uid != above.uid:
             return None
         others = [s for s in self._watched.sets.by_index(OWNER_APP, above.uid) if _counts_beside(s, owner)]
-        wanted, followed = app.status.update_revision, owner.metadata.labels.get(REVISION_LABEL)
-        return Elsewhere.of(
-            app.spec.replicas, map(self.use_of, others), is_superseded=wanted not in {"", followed}
-        )
+        return Elsewhere.of(app.spec.replicas, map(self.use_of, others), halt=self._halt(app, owner, others))
+
+    def _halt(self, app: CafeDeployment, owner: InPlaceSet, others: Sequence[InPlaceSet]) -> str:
+        """Return why the set may begin nothing; empty if nothing speaks against it."""
+        if app.status.update_revision not in {"", owner.metadata.labels.get(REVISION_LABEL)}:
+            return "The application is on its way to another revision: no further pod is updated to this one"
+        stuck = [pod for other in others for pod in self._crowd(other).unsettled() if pod.traffic.stuck]
+        return f"No further pod is touched: {few(stuck)} not free of traffic" if stuck else ""
+
+    def _crowd(self, owner: InPlaceSet) -> Crowd:
+        dwell = Dwell(self._clock.now(), timedelta(seconds=owner.spec.min_ready_seconds))
+        return self._members.of(owner.metadata, owner.spec.selector, dwell)[0]
 
     def use_of(self, owner: InPlaceSet) -> Use:
         """Return what a set takes of a budget, those included of which its pods don't tell yet."""
@@ -148,7 +162,8 @@ class KubeSets:
         pods = self._watched.pods
         pods.note_create(key, owner=_scope(owner))
         try:
-            stored = await self._client.create(PODS, key.namespace, render_pod(owner, creation, revision))
+            body = render_pod(owner, creation, revision, self._expected_of(owner, revision))
+            stored = await self._client.create(PODS, key.namespace, body)
             pods.note_write(key, stored.metadata.resource_version, owner=_scope(owner))
         except AlreadyExists:
             await self._meet_namesake(owner, key)
@@ -161,6 +176,10 @@ class KubeSets:
         except BaseException:
             pods.retract(key)
             raise
+
+    def _expected_of(self, owner: InPlaceSet, revision: RevisionFact) -> str:
+        labels = (revision.template.get("metadata") or {}).get("labels") or {}
+        return self._expecting.expected_text(owner.metadata.namespace, labels)
 
     async def _meet_namesake(self, owner: InPlaceSet, key: ObjectKey) -> None:
         """Accept an own pod made by a create whose answer was lost; wait out anybody else's."""
@@ -189,16 +208,25 @@ class KubeSets:
         if isinstance(step, Resize):
             return convert(await self._resize(view, step))
         now = self._clock.now()
-        patch, subresource = patch_of(step, now)
+        expected = ""
+        if isinstance(step, LowerGate | Withdraw):
+            labels = self._labels_of(view, step.pod)
+            expected = self._expecting.expected_text(view.owner.metadata.namespace, labels)
+        patch, subresource = patch_of(step, now, expected)
         # The grace period counts from the time within: a write that has to wait is made anew by a later pass.
         is_dated = isinstance(step, LowerGate)
         stored = await self._patch_pod(view, step.pod, patch, subresource, may_retry=not is_dated)
         wanted = wanted_state(step, now)
         if is_dated and stored.metadata.annotations.get(UPDATE_STATE_ANNOTATION) != wanted:
-            # This server keeps annotations out of status writes: write it on its own.
-            body = {"metadata": {"uid": step.pod.uid, "annotations": {UPDATE_STATE_ANNOTATION: wanted}}}
+            # This server keeps annotations out of status writes: write them on their own.
+            notes = patch.body["metadata"]["annotations"] if isinstance(patch, StrategicPatch) else {}
+            body = {"metadata": {"uid": step.pod.uid, "annotations": notes}}
             stored = await self._patch_pod(view, step.pod, MergePatch(body))
         return convert(stored)
+
+    def _labels_of(self, view: SetView, pod: PodFact) -> Mapping[str, str]:
+        found = self._watched.pods.get(ObjectKey(view.owner.metadata.namespace, pod.name))
+        return found.metadata.labels if found is not None else {}
 
     async def _resize(self, view: SetView, step: Resize) -> Pod:
         key = ObjectKey(view.owner.metadata.namespace, step.pod.name)

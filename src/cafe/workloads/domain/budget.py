@@ -114,17 +114,17 @@ class Elsewhere:
         missing: As in `Use`, over all other sets.
         pending: The same.
         hopeless: The same.
-        is_superseded: Whether the application has left the revision that the set is updated to.
+        halt: Why no set may begin anything, for people; empty if nothing speaks against it.
     """
 
     replicas: int
     missing: int = 0
     pending: int = 0
     hopeless: int = 0
-    is_superseded: bool = False
+    halt: str = ""
 
     @classmethod
-    def of(cls, replicas: int, uses: Iterable[Use], *, is_superseded: bool = False) -> "Elsewhere":
+    def of(cls, replicas: int, uses: Iterable[Use], *, halt: str = "") -> "Elsewhere":
         """Add up the *uses* of the other sets."""
         found = list(uses)
         return cls(
@@ -132,7 +132,7 @@ class Elsewhere:
             missing=sum(max(0, use.missing) for use in found),
             pending=sum(max(0, use.pending) for use in found),
             hopeless=sum(use.hopeless for use in found),
-            is_superseded=is_superseded,
+            halt=halt,
         )
 
     def left(self, most: int) -> Budget:
@@ -146,9 +146,10 @@ class Elsewhere:
         that of a set which is whole; were the whole one to wait for it, the release would never get there.
 
         Nothing is begun for a revision that the application has left: a sibling that was told of it already
-        no longer counts the bad pods of that revision as its own, and would seem to give room for more.
+        no longer counts the bad pods of that revision as its own, and would seem to give room for more. And
+        where one pod's traffic won't go, nobody knows why the next one's should.
         """
-        if self.is_superseded:
+        if self.halt:
             return Budget(0, 0)
         left = self.left(most)
         is_stuck = self.pending <= 0 and self.missing <= self.hopeless

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cafe.api.overrides import UnitOverride
+from cafe.traffic.contract import STUCK, UNGUARDED, Phase, TrafficFact
 
 DOOMED = -(2**31) + 1
 """The deletion cost of a pod that is to go when its ReplicaSet shrinks; below any that people would write."""
@@ -110,7 +111,8 @@ class PodFact:
         revision: Hash of the revision it runs or is being brought to; empty if unlabelled.
         phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
         ready_since: When it last became Ready; None if it isn't.
-        is_gated: Whether the readiness gate is False or not written yet.
+        is_gated: Whether the update's readiness gate is False or not written yet, or the traffic's is though
+            nobody wants the pod out of traffic.
         has_gate: Whether it has our readiness gate at all. One that was adopted or is a native set's has not,
             and can't be taken out of traffic in order to be changed.
         is_observed: Whether the kubelet's report covers the pod's newest generation.
@@ -121,6 +123,8 @@ class PodFact:
         starved_since: Since when no node has had room for it; None if that isn't what it waits for.
         instance: Number of the instance of its set that it is; None if it carries none.
         unready_since: When it last ceased to be Ready, or was made; None if it is Ready, or nobody knows.
+        traffic: Who may send it requests, and who wants it out of traffic.
+        has_traffic_gate: Whether it was made with the gate by which it leaves Services alive.
     """
 
     name: str
@@ -145,6 +149,8 @@ class PodFact:
     starved_since: datetime | None = None
     unready_since: datetime | None = None
     instance: int | None = None
+    traffic: TrafficFact = UNGUARDED
+    has_traffic_gate: bool = True
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
 
     @property
@@ -158,7 +164,7 @@ class PodFact:
         return self.phase in {"Failed", "Succeeded"}
 
     def is_available(self, now: datetime, min_ready: timedelta) -> bool:
-        """Whether it serves: running, ready for *min_ready*, in traffic, not being deleted.
+        """Whether it serves: running, ready for *min_ready*, its traffic proven back, not being deleted.
 
         A pod serves on while it is resized without a restart. One whose image changes does not, whatever
         its gate says.
@@ -171,15 +177,35 @@ class PodFact:
             and not self.is_deleting
             and (self.state is None or self.state.before == {})
             and not self.is_gated
+            and self.traffic.is_published
             and self.ready_since is not None
             and (not min_ready or now - self.ready_since >= min_ready)
         )
 
     def is_hopeless(self, now: datetime) -> bool:
-        """Whether it won't serve soon: a container fails, no node has room, or it has not for long."""
+        """Whether it won't serve soon: a container fails, no node has room, or it has not for long.
+
+        One that waits for its traffic is not: to go on beside it would be to take another one from traffic.
+        """
+        if self.traffic.operations or (self.traffic.missing and self.ready_since is not None):
+            return False
         if self.starved_since is not None or any(c.problem for c in self.containers.values()):
             return True
         return self.unready_since is not None and now - self.unready_since >= HOPE
+
+    def traffic_problem(self) -> str:
+        """Say in one phrase what is waited for until its traffic is gone, or back; empty if nothing is."""
+        traffic = self.traffic
+        if traffic.stuck:
+            return f"{STUCK}: {'; '.join(traffic.stuck)}"
+        if traffic.phase is Phase.DRAINING:
+            return f"traffic is drained from {', '.join(traffic.holders) or 'its gate'}"
+        if traffic.phase is Phase.HELD:
+            who = ", ".join(sorted({op.actor for op in traffic.operations.values()}))
+            return f"held out of traffic by {who or 'somebody'}"
+        if traffic.missing and self.is_ready:
+            return f"traffic is not back yet from {', '.join(traffic.missing)}"
+        return ""
 
     def problem(self) -> str:
         """Say in one phrase why it isn't available, as far as it is known; empty if it isn't."""
@@ -188,6 +214,8 @@ class PodFact:
             return ", ".join(told)
         if self.starved_since is not None:
             return "no node has room for it"
+        if held := self.traffic_problem():
+            return held
         if self.resizing is not None:
             words = {"InProgress": "being resized"}.get(self.resizing.reason, self.resizing.reason.lower())
             return f"resize {words}: {self.resizing.message}" if self.resizing.message else words

@@ -8,25 +8,44 @@ from typing import Any
 import msgspec
 
 from cafe.api.inplaceset import InPlaceSet
-from cafe.api.names import API_VERSION, INSTANCE_LABEL, REVISION_LABEL, UPDATE_GATE
+from cafe.api.names import (
+    API_VERSION,
+    EXPECTED_ANNOTATION,
+    INSTANCE_LABEL,
+    REVISION_LABEL,
+    TRAFFIC_GATE,
+    UPDATE_GATE,
+)
 from cafe.workloads.domain.facts import ContainerBefore, Doubt, RevisionFact, UpdateState
 from cafe.workloads.domain.scaling import Creation
 
 HOST_LABEL = "kubernetes.io/hostname"
 
 
-def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) -> dict[str, Any]:
+GATES = (UPDATE_GATE, TRAFFIC_GATE)
+"""The readiness gates of every pod of ours."""
+
+
+def render_pod(
+    owner: InPlaceSet, creation: Creation, revision: RevisionFact, expected: str = ""
+) -> dict[str, Any]:
     """Return the pod to create: the revision's template, owned, labelled, with what every pod of ours has.
 
-    That is the readiness gate, which cannot be added to a living pod, and a wish to be spread over the nodes:
+    That is the readiness gates, which cannot be added to a living pod, and a wish to be spread over nodes:
     the scheduler's own default is for pods of kinds that it knows, and ours would crowd on one node. Neither
     is part of the template, so that a later version may ask for something else without replacing pods.
+
+    Args:
+        owner: The set.
+        creation: What is made.
+        revision: Whose template.
+        expected: Who must send it requests before it counts, as its annotation holds it; empty for nobody.
     """
     template = revision.template
     meta = template.get("metadata") or {}
     spec = dict(template.get("spec") or {})
-    gates = [g for g in spec.get("readinessGates") or [] if g.get("conditionType") != UPDATE_GATE]
-    spec["readinessGates"] = [*gates, {"conditionType": UPDATE_GATE}]
+    gates = [g for g in spec.get("readinessGates") or [] if g.get("conditionType") not in GATES]
+    spec["readinessGates"] = [*gates, *({"conditionType": gate} for gate in GATES)]
     spread = list(spec.get("topologySpreadConstraints") or ())
     if not any(constraint.get("topologyKey") == HOST_LABEL for constraint in spread):
         spec["topologySpreadConstraints"] = [*spread, _over_hosts(owner)]
@@ -41,7 +60,8 @@ def render_pod(owner: InPlaceSet, creation: Creation, revision: RevisionFact) ->
                 REVISION_LABEL: revision.hash,
                 INSTANCE_LABEL: str(creation.instance),
             },
-            "annotations": dict(meta.get("annotations") or {}),
+            "annotations": dict(meta.get("annotations") or {})
+            | ({EXPECTED_ANNOTATION: expected} if expected else {}),
             "ownerReferences": [owner_reference(owner)],
         },
         "spec": spec,

@@ -12,6 +12,7 @@ from cafe.workloads.domain.crowd import Crowd, by_name
 from cafe.workloads.domain.dwell import Dwell
 from cafe.workloads.domain.facts import PodFact
 from cafe.workloads.domain.roster import InstanceFact, revisions_for, slots, take_stock
+from cafe.workloads.domain.withdrawing import is_withdrawn, may_go
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SUFFIX_LENGTH = 5
@@ -59,13 +60,31 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What to make and delete now; both empty if the number is right."""
+    """What to make and delete now; all empty if the number is right, or nothing can be done yet.
+
+    Attributes:
+        withdraw: Pods that are to be deleted, whose traffic must go first.
+        leaving: UIDs of all pods that are on their way out of traffic for that.
+    """
 
     create: tuple[Creation, ...] = ()
     delete: tuple[Deletion, ...] = ()
+    withdraw: tuple[Deletion, ...] = ()
+    leaving: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.create or self.delete)
+        return bool(self.create or self.delete or self.withdraw)
+
+    @classmethod
+    def of(cls, gone: Sequence[Deletion], create: Sequence[Creation] = ()) -> "Scale":
+        """Return what is done about pods that are to go: each first leaves traffic, then it is deleted."""
+        waiting = [d for d in gone if not may_go(d.pod)]
+        return cls(
+            create=tuple(create),
+            delete=tuple(d for d in gone if may_go(d.pod)),
+            withdraw=tuple(d for d in waiting if not is_withdrawn(d.pod)),
+            leaving=frozenset(d.pod.uid for d in waiting),
+        )
 
 
 def nobody(_name: str) -> bool:
@@ -99,26 +118,31 @@ def decide_scale(
         stored: The roster: which numbers pods had that are gone.
     """
     crowd = Crowd.of(pods, dwell)
-    gone = due_to_go(crowd.restless, budget.healthy, dwell)
-    leaving = {d.pod.uid for d in gone}
+    due = due_to_go(crowd.restless, budget.healthy, dwell)
+    # One whose traffic must go first still counts: its replacement is made when it is deleted.
+    gone = [d for d in due if may_go(d.pod)]
+    leaving, called = {d.pod.uid for d in gone}, {d.pod.uid: d for d in due}
     staying = [p for p in crowd.unsettled() if p.uid not in leaving]
     missing = goal.replicas - len(staying) - crowd.calm_count()
     if missing < 0:
         # A ready pod that has not dwelt long enough serves nobody yet: it goes before any that does.
         ranked = sorted(deletion_order([*staying, *crowd.all_calm()]), key=dwell.is_available)
-        return Scale(delete=(*gone, *(Deletion(p, "replicas was lowered") for p in ranked[:-missing])))
+        # Who is out of traffic for it already goes first of all: else the choice would wander.
+        ranked.sort(key=lambda pod: pod.uid not in called and not is_withdrawn(pod))
+        chosen = [called.pop(p.uid, Deletion(p, "replicas was lowered")) for p in ranked[:-missing]]
+        return Scale.of([*gone, *chosen, *(d for uid, d in called.items() if uid not in leaving)])
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
     updated = sum(aims_at(p, goal.update_revision) for p in staying) + crowd.calm_at(goal.update_revision)
     fresh = max(0, min(missing, goal.partition - updated))
     if not missing:
-        return Scale(delete=tuple(gone))
+        return Scale.of(due)
     # Who goes in this pass leaves its number to who comes in its stead.
     stock = take_stock(stored, pods, goal.replicas)
     places = slots(stock, [p for p in pods if p.uid not in leaving], missing)
     revisions = revisions_for(places, fresh, goal.update_revision, goal.current_revision)
     names = fresh_names(goal, pods, is_taken)
     made = zip(places, revisions, strict=True)
-    return Scale(tuple(Creation(next(names), rev, place.number) for place, rev in made), tuple(gone))
+    return Scale.of(due, [Creation(next(names), rev, place.number) for place, rev in made])
 
 
 def due_to_go(pods: Iterable[PodFact], healthy: int, dwell: Dwell) -> list[Deletion]:

@@ -13,12 +13,13 @@ doesn't leaves the pod in traffic. What proves completion: `proving`.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import merge
 from itertools import islice
 
+from cafe.traffic.contract import STUCK
 from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, Roll, by_name
 from cafe.workloads.domain.dwell import Dwell
@@ -34,72 +35,19 @@ from cafe.workloads.domain.proving import (
     unasked,
 )
 from cafe.workloads.domain.scaling import SetGoal
-from cafe.workloads.domain.sizes import Amounts, sized_paths
+from cafe.workloads.domain.sizes import sized_paths
+from cafe.workloads.domain.steps import (
+    LowerGate,
+    MarkForDeletion,
+    NoteDoubt,
+    RaiseGate,
+    Resize,
+    Step,
+    WriteChange,
+)
 from cafe.workloads.domain.telling import few
 from cafe.workloads.domain.templates import GATE_MISSING, InPlace, Recreate
-
-
-@dataclass(frozen=True, slots=True)
-class LowerGate:
-    """Take the pod out of traffic; the image follows after the grace period."""
-
-    pod: PodFact
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriteChange:
-    """Write images, labels and annotations into the pod.
-
-    Attributes:
-        before: What the state annotation shall remember, under *revision*; None leaves the annotation alone,
-            because there is nothing to wait for.
-        sizes: CPU and memory that the state shall name: the change's, and what is outstanding.
-        later: Images that the state shall name, for writes to come.
-    """
-
-    pod: PodFact
-    revision: str
-    change: InPlace
-    before: Mapping[str, ContainerBefore] | None
-    sizes: Mapping[str, Amounts] = field(default_factory=dict)
-    later: tuple[Images, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """Have the pod's node give containers other amounts of CPU and memory."""
-
-    pod: PodFact
-    sizes: Mapping[str, Amounts]
-
-
-@dataclass(frozen=True, slots=True)
-class NoteDoubt:
-    """Remember containers that run anew, but by their report not of the image that was asked for."""
-
-    pod: PodFact
-    containers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class RaiseGate:
-    """Give the pod back to traffic and forget the update, but for sizes that are outstanding."""
-
-    pod: PodFact
-
-
-@dataclass(frozen=True, slots=True)
-class MarkForDeletion:
-    """Have the pod replaced, because the change can't be made in place."""
-
-    pod: PodFact
-    paths: tuple[str, ...]
-
-
-Step = LowerGate | WriteChange | Resize | NoteDoubt | RaiseGate | MarkForDeletion
-Beginning = LowerGate | WriteChange | MarkForDeletion
-"""Steps by which a change may begin."""
+from cafe.workloads.domain.withdrawing import is_asked_for, may_be_changed, own_operations
 
 ROOM = timedelta(seconds=5)
 """What a kubelet takes between its report and the end of a container, beside the pod's farewell."""
@@ -128,6 +76,7 @@ class UpdateRules:
     Attributes:
         change_from: The way from a pod's revision to the update revision.
         grace: Between the gate's fall and the image.
+        leaving: UIDs of pods that are on their way out: they are let alone.
     """
 
     change_from: Callable[[str], InPlace | Recreate]
@@ -135,6 +84,7 @@ class UpdateRules:
     is_in_place_only: bool = False
     is_always_recreated: bool = False
     is_paused: bool = False
+    leaving: frozenset[str] = frozenset()
 
     def way_of(self, pod: PodFact) -> InPlace | Recreate:
         """Return how *pod* gets to the update revision; without our gate it can't leave traffic alive."""
@@ -177,6 +127,8 @@ def decide_update(
     waits = [dwell.next_change(unsettled)]
     unwanted = beyond_partition(goal, crowd)
     for pod in unsettled:
+        if pod.uid in rules.leaving:
+            continue
         if pod.uid in unwanted:
             steps[pod.uid] = _give_back(pod)
             continue
@@ -207,20 +159,21 @@ def next_step(
     """Return the next write of a change under way, or how long to wait for it."""
     state = pod.state
     if state is None:
-        # A new pod: the gate's condition is absent until we write it.
-        return (RaiseGate(pod), None) if pod.is_gated else (None, None)
+        # A new pod: the gate's condition is absent until we write it. Or one that is not to go after all.
+        return (RaiseGate(pod), None) if pod.is_gated or own_operations(pod) else (None, None)
     if not state.is_withheld:
         return _finish(pod, state, dwell, rules)
     target = goal.update_revision
     if pod.revision == target or state.revision != target or rules.is_paused:
         # The target moved, or nothing may start: the image was never touched, so serve again.
         return _give_back(pod), None
-    if not pod.is_gated:
+    if not pod.is_gated or not is_asked_for(pod):
         # Somebody raised the gate in between: traffic has come back, and the grace period begins anew.
         return LowerGate(pod, target), None
     left = state.since + rules.grace - dwell.now
-    if left > timedelta(0):
-        return None, left
+    if left > timedelta(0) or not may_be_changed(pod):
+        # Of its traffic the pod's own marks will tell.
+        return None, left if left > timedelta(0) else None
     return after_grace(pod, target, rules), None
 
 
@@ -302,13 +255,13 @@ def begin(
     A pod that the budget forbids is passed over rather than waited for: behind it may stand one that is free.
     """
     unsettled = crowd.unsettled()
-    old = [p for p in unsettled if not aims_at(p, goal.update_revision)]
-    new = len(unsettled) - len(old) + crowd.calm_at(goal.update_revision)
+    new = sum(aims_at(p, goal.update_revision) for p in unsettled) + crowd.calm_at(goal.update_revision)
+    old = [p for p in unsettled if not aims_at(p, goal.update_revision) and p.uid not in rules.leaving]
     due = min(goal.partition - new, len(unsettled) + crowd.calm_count() - new)
     if due <= 0:
         return _nothing_due(goal, crowd, dwell)
-    if rules.is_paused:
-        return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
+    if held := _held(rules, unsettled, due):
+        return held
     calm = {revision: roll for revision, roll in crowd.calm.items() if revision != goal.update_revision}
     # Then a serving pod that may not be changed ends the choice: all that follow serve and cost as much.
     are_alike = len({_cost_of(rules, revision) for revision in {*calm, *(p.revision for p in old)}}) == 1
@@ -334,6 +287,15 @@ def begin(
     if not chosen:
         return _spent(goal, crowd, dwell)
     return Progress(tuple(chosen), "Updating", f"{new} of {goal.partition} pods are updated")
+
+
+def _held(rules: UpdateRules, unsettled: Sequence[PodFact], due: int) -> Progress | None:
+    """Return why no change may begin; None if nothing speaks against it."""
+    if rules.is_paused:
+        return Progress((), "Paused", f"The set is paused; {due} pods are to be updated")
+    if stuck := [p for p in unsettled if p.traffic.stuck]:
+        return Progress((), STUCK, f"No further pod is touched: {few(stuck)} not free of traffic")
+    return None
 
 
 def _in_turn(old: list[PodFact], calm: Mapping[str, Roll], dwell: Dwell) -> Iterator[PodFact]:

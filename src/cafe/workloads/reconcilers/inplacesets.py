@@ -22,21 +22,19 @@ from cafe.workloads.domain.revisions import UseRevision, current_revision, find_
 from cafe.workloads.domain.scaling import Creation, Deletion, Scale, SetGoal, decide_scale, slow_start
 from cafe.workloads.domain.setstatus import refused_status, set_status
 from cafe.workloads.domain.sizes import sized_paths
-from cafe.workloads.domain.templates import InPlace, Recreate, change_between
-from cafe.workloads.domain.updating import (
+from cafe.workloads.domain.steps import (
     Beginning,
     LowerGate,
     MarkForDeletion,
     NoteDoubt,
-    Progress,
     RaiseGate,
     Resize,
     Step,
-    UpdateRules,
+    Withdraw,
     WriteChange,
-    decide_update,
-    next_step,
 )
+from cafe.workloads.domain.templates import InPlace, Recreate, change_between
+from cafe.workloads.domain.updating import Progress, UpdateRules, decide_update, next_step
 from cafe.workloads.ports import ResizeRefused, RevisionTaken, SetStore, SetView
 
 RECHECK = timedelta(minutes=5)
@@ -138,7 +136,8 @@ class InPlaceSetReconciler:
         def decide(shared: Budget | None = None) -> Scale | Progress:
             budget = budget_within(use, goal.max_unavailable, shared)
             scale = decide_scale(goal, view.pods, budget, dwell, view.is_taken, view.instances)
-            return scale or decide_update(goal, view.pods, budget, dwell, rules, STEPS + 1)
+            bound = replace(rules, leaving=scale.leaving)
+            return scale or decide_update(goal, view.pods, budget, dwell, bound, STEPS + 1)
 
         decided = decide()
         taken = taken_by(decided, goal.update_revision)
@@ -158,6 +157,9 @@ class InPlaceSetReconciler:
         return await self._update(view, goal, decided, rules, dwell)
 
     async def _scale(self, view: SetView, scale: Scale) -> Progress:
+        for start in range(0, len(scale.withdraw), STEPS):
+            batch = scale.withdraw[start : start + STEPS]
+            await _all_of([self._withdraw(view, deletion) for deletion in batch])
         for start in range(0, len(scale.delete), STEPS):
             batch = scale.delete[start : start + STEPS]
             await _all_of([self._delete(view, deletion) for deletion in batch])
@@ -167,7 +169,15 @@ class InPlaceSetReconciler:
         except Refusal as refusal:
             await self._sets.tell(view.owner, Note("FailedCreate", str(refusal), is_warning=True))
             return Progress((), "FailedCreate", f"No pod can be created: {refusal}", timedelta(seconds=10))
-        return Progress((), "Scaling", f"{len(scale.create)} pods are made, {len(scale.delete)} deleted")
+        told = f"{len(scale.create)} pods are made, {len(scale.delete)} deleted"
+        if scale.withdraw:
+            told += f", {len(scale.withdraw)} leave traffic first"
+        return Progress((), "Scaling", told)
+
+    async def _withdraw(self, view: SetView, deletion: Deletion) -> None:
+        await self._sets.take_step(view, Withdraw(deletion.pod))
+        note = Note("PodWithdrawn", f"Pod {deletion.pod.name} leaves traffic: {deletion.reason}")
+        await self._sets.tell(view.owner, note)
 
     async def _delete(self, view: SetView, deletion: Deletion) -> None:
         await self._sets.delete_pod(view, deletion)
@@ -231,7 +241,7 @@ class InPlaceSetReconciler:
             return await self._sets.take_step(view, MarkForDeletion(step.pod, sized_paths(step.sizes)))
 
 
-async def _all_of(writes: Sequence[Awaitable[None]]) -> None:
+async def _all_of(writes: Sequence[Awaitable[object]]) -> None:
     """Make writes side by side; once all have ended, raise what the first failed with."""
     for outcome in await asyncio.gather(*writes, return_exceptions=True):
         if isinstance(outcome, BaseException):
@@ -240,14 +250,14 @@ async def _all_of(writes: Sequence[Awaitable[None]]) -> None:
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
     """Put first what gives capacity back, last what takes it."""
-    ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, Resize: 1, MarkForDeletion: 2, LowerGate: 3}
-    return sorted(steps, key=lambda step: ranks[type(step)])
+    ranks = {RaiseGate: 0, NoteDoubt: 1, WriteChange: 1, Resize: 1, MarkForDeletion: 2}
+    return sorted(steps, key=lambda step: ranks.get(type(step), 3))
 
 
 def taken_by(decided: Scale | Progress, update_revision: str) -> frozenset[str]:
     """Return the UIDs of the pods that a decision takes out of service, or begins to change."""
     if isinstance(decided, Scale):
-        return frozenset(deletion.pod.uid for deletion in decided.delete)
+        return frozenset(deletion.pod.uid for deletion in (*decided.delete, *decided.withdraw))
     return frozenset(
         step.pod.uid
         for step in decided.steps
@@ -259,9 +269,8 @@ def told_of(progress: Progress, elsewhere: Elsewhere, most: int | str) -> Progre
     """Say that other units have taken what this one would take."""
     if progress.reason != "BudgetSpent":
         return progress
-    if elsewhere.is_superseded:
-        message = "The application is on its way to another revision: no further pod is updated to this one"
-        return replace(progress, message=message, recheck=RETRY)
+    if elsewhere.halt:
+        return replace(progress, message=elsewhere.halt, recheck=RETRY)
     others = max(elsewhere.missing, elsewhere.pending)
     message = (
         f"No further pod of the application may become unavailable (maxUnavailable {most} of "

@@ -1,0 +1,152 @@
+"""The traffic controllers of one cluster, wired: the same in production, in tests and in `cafe up`."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from cafe.api.trafficprovider import TrafficProvider
+from cafe.kernel import Clock, Note, ObjectKey
+from cafe.kube.caches import Caches
+from cafe.kube.client import Client
+from cafe.kube.endpoints import EndpointSlice
+from cafe.kube.events import EventRecorder, News
+from cafe.kube.objects import PODS, ObjectReference
+from cafe.traffic.adapters.bindings import KubeBindings
+from cafe.traffic.adapters.endpoints import EndpointsAdapter
+from cafe.traffic.adapters.podmarks import PodMarks
+from cafe.traffic.adapters.pods import KubePodTraffic, Wishes
+from cafe.traffic.adapters.watched import WatchedTraffic
+from cafe.traffic.domain.facts import PodTraffic
+from cafe.traffic.ports import TrafficAdapter
+from cafe.traffic.reconcilers.bindings import BindingReconciler
+from cafe.traffic.reconcilers.pods import PodTrafficReconciler
+from cafe.traffic.reconcilers.providers import ProviderLoop
+
+SERVICES = ""
+"""The provider that all Services are."""
+
+MakeAdapter = Callable[[TrafficProvider], TrafficAdapter]
+
+
+class PodTeller:
+    """Records notes about pods as Events."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+
+    def tell_of_pod(self, pod: PodTraffic, note: Note) -> None:
+        """Record an Event; never waits, never fails."""
+        reference = ObjectReference(
+            api_version="v1", kind=PODS.kind, namespace=pod.namespace, name=pod.name, uid=pod.uid
+        )
+        self._recorder.record(
+            News(reference, note.reason, note.message, "Warning" if note.is_warning else "Normal")
+        )
+
+
+class TrafficParts:
+    """Everything of traffic but its controllers' queues.
+
+    Attributes:
+        expecting: Knows who sends requests to pods; for whoever makes pods.
+        wishes: Where evictions are asked for.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        caches: Caches,
+        clock: Clock,
+        recorder: EventRecorder,
+        namespace: str,
+    ) -> None:
+        self.watched = WatchedTraffic(caches, namespace)
+        self.wishes = Wishes(clock)
+        marks = PodMarks(client, self.watched, clock)
+        self.pods = KubePodTraffic(self.watched, marks, self.wishes, PodTeller(recorder))
+        self.pod_reconciler = PodTrafficReconciler(self.pods, clock)
+        self.binding_reconciler = BindingReconciler(KubeBindings(client, self.watched, clock))
+        self._clock = clock
+
+    def loops(self, make: MakeAdapter, may_act: Callable[[], bool]) -> "ProviderLoops":
+        """Return the loops of all providers, Services included."""
+        services = EndpointsAdapter(self.watched.slices)
+        return ProviderLoops(self, services, make, may_act, self._clock)
+
+
+class ProviderLoops:
+    """One loop for each provider that there is, begun and ended as they come and go."""
+
+    def __init__(
+        self,
+        parts: TrafficParts,
+        services: TrafficAdapter,
+        make: MakeAdapter,
+        may_act: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._parts = parts
+        self._make = make
+        self._may_act = may_act
+        self._clock = clock
+        self._loops: dict[str, ProviderLoop] = {SERVICES: self._loop(SERVICES, services)}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._specs: Mapping[str, TrafficProvider] = {}
+        self._changed = asyncio.Event()
+
+    def _loop(self, name: str, adapter: TrafficAdapter) -> ProviderLoop:
+        return ProviderLoop(name, adapter, self._parts.pods, self._clock, self._may_act)
+
+    def wake(self, key: ObjectKey) -> None:
+        """Have all loops look at a pod."""
+        for loop in self._loops.values():
+            loop.wake(key)
+
+    def watch(self) -> None:
+        """Listen to the caches."""
+        self._parts.watched.wake_pods(self.wake)
+        self._parts.watched.providers.on_change(lambda *_: self._changed.set())
+        self._parts.watched.slices.on_change(self._slice_changed)
+
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        body = new or old
+        service = self._parts.watched.services.get(
+            ObjectKey(body.metadata.namespace, body.service) if body is not None else ObjectKey("", "")
+        )
+        if service is not None:
+            ips = {ip for s in (old, new) if s for e in s.endpoints for ip in e.addresses}
+            for pod in self._parts.watched.pods_at(service.metadata.namespace, ips):
+                self._loops[SERVICES].wake(pod.key)
+
+    async def run(self) -> None:
+        """Run all loops until cancelled."""
+        try:
+            self._begin(SERVICES, self._loops[SERVICES])
+            while True:
+                self._changed.clear()
+                await self._follow()
+                await self._changed.wait()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """End the loops of providers that are gone or changed, begin those that are new."""
+        wanted = self._parts.watched.by_name()
+        for name in [n for n in self._loops if n != SERVICES]:
+            provider = wanted.get(name)
+            if provider is None or provider.spec != self._specs[name].spec:
+                task = self._tasks.pop(name)
+                del self._loops[name]
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._specs = wanted
+        for name, provider in wanted.items():
+            if name not in self._loops:
+                loop = self._loops[name] = self._loop(name, self._make(provider))
+                for pod in self._parts.watched.pods:
+                    loop.wake(pod.key)
+                self._begin(name, loop)
+
+    def _begin(self, name: str, loop: ProviderLoop) -> None:
+        self._tasks[name] = asyncio.ensure_future(loop.run())

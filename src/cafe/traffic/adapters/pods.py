@@ -1,0 +1,132 @@
+"""Pods and the marks of traffic on them, on Kubernetes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from cafe.api.names import APP_LABEL
+from cafe.api.trafficmarks import Operation
+from cafe.kernel import Clock, Note, ObjectKey
+from cafe.kube.kinds import IN_PLACE_SETS
+from cafe.kube.objects import Pod
+from cafe.traffic.adapters.podmarks import PodMarks, scope_of
+from cafe.traffic.adapters.watched import WatchedTraffic, pod_traffic
+from cafe.traffic.contract import STUCK, Asking, begin
+from cafe.traffic.domain.facts import Employer, PodTraffic
+from cafe.traffic.domain.keeping import HEARTBEAT, Drop
+from cafe.traffic.ports import PodView
+
+
+class Teller(Protocol):
+    """Where events of pods go."""
+
+    def tell_of_pod(self, pod: PodTraffic, note: Note) -> None:
+        """Record an Event; never waits, never fails."""
+
+
+class Wishes:
+    """Evictions that were asked for: who asks does so again and again, so nothing need be stored."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked: dict[str, timedelta] = {}
+
+    def ask(self, uid: str) -> None:
+        """Remember that a pod's eviction is asked for now."""
+        self._asked[uid] = self._clock.monotonic()
+
+    def age(self, uid: str) -> timedelta | None:
+        """Return how long ago it was asked for last; None if never, or too long ago to matter."""
+        asked = self._asked.get(uid)
+        if asked is None:
+            return None
+        age = self._clock.monotonic() - asked
+        if age >= HEARTBEAT:
+            del self._asked[uid]
+        return age
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of a pod that is gone."""
+        self._asked.pop(uid, None)
+
+
+class KubePodTraffic:
+    """The `PodTrafficStore` of a cluster."""
+
+    def __init__(self, watched: WatchedTraffic, marks: PodMarks, wishes: Wishes, teller: Teller) -> None:
+        self._watched = watched
+        self._marks = marks
+        self._wishes = wishes
+        self._teller = teller
+        self._facts: dict[ObjectKey, PodTraffic] = {}
+        watched.pods.on_change(self._changed)
+
+    def _changed(self, old: Pod | None, new: Pod | None) -> None:
+        pod = new or old
+        if pod is not None:
+            self._facts.pop(pod.key, None)
+        if old is not None and new is None:
+            self._wishes.forget(old.metadata.uid)
+
+    def view(self, key: ObjectKey) -> PodView | None:
+        """Return the pod; None if it is gone, belongs to no application, or our own writes don't show yet."""
+        pod = self._watched.pods.get(key)
+        if pod is None or not pod.metadata.labels.get(APP_LABEL):
+            return None
+        if not self._watched.pods.is_current(scope_of(key)):
+            return None
+        fact = self._facts.get(key)
+        if fact is None:
+            fact = self._facts[key] = pod_traffic(pod)
+        owner = pod.metadata.controller
+        return PodView(
+            pod=fact,
+            employers=self._watched.employers(key.namespace, pod.metadata.labels),
+            asked=self._wishes.age(fact.uid),
+            is_served=owner is not None and owner.kind == IN_PLACE_SETS.kind,
+        )
+
+    def mates(self, key: ObjectKey) -> Sequence[ObjectKey]:
+        """Return the pods of the same application, itself included."""
+        pod = self._watched.pods.get(key)
+        app = pod.metadata.labels.get(APP_LABEL, "") if pod is not None else ""
+        return [mate.key for mate in self._watched.pods_of(key.namespace, app)] if app else []
+
+    def expected_text(self, namespace: str, labels: Mapping[str, str]) -> str:
+        """Return what a pod with these labels is to carry as its `expected` annotation."""
+        return self._watched.expected_text(namespace, labels)
+
+    async def release(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
+        """Take an employer's protection away, and acknowledge the operations that stand."""
+        await self._marks.release(pod, employer, evidence)
+
+    async def publish(self, pod: PodTraffic, employer: Employer) -> None:
+        """Put an employer's protection on."""
+        await self._marks.publish(pod, employer)
+
+    async def tell_stuck(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
+        """Say on the pod, and as an event, what a drain waits for that has taken too long."""
+        await self._marks.tell_stuck(pod, employer, evidence)
+        await self.tell(pod, Note(STUCK, f"{employer.name}: {evidence}", is_warning=True))
+
+    async def drop(self, pod: PodTraffic, action: Drop) -> None:
+        """Take away what is nobody's any more."""
+        await self._marks.drop(pod, action.finalizers, action.employers)
+
+    async def ask(self, pod: PodTraffic, name: str, operation: Operation) -> None:
+        """Write an operation's beginning."""
+        labels = self._labels(pod)
+        asking = begin(name, operation, self.expected_text(pod.namespace, labels))
+        await self._marks.write(pod, asking, f"{operation.type} asked for by {operation.actor}")
+
+    async def give_back(self, pod: PodTraffic, asking: Asking) -> None:
+        """Write an operation's end."""
+        await self._marks.write(pod, asking, "No operation stands on the pod")
+
+    async def tell(self, pod: PodTraffic, note: Note) -> None:
+        """Record an Event of a pod."""
+        self._teller.tell_of_pod(pod, note)
+
+    def _labels(self, pod: PodTraffic) -> Mapping[str, str]:
+        found = self._watched.pods.get(ObjectKey(pod.namespace, pod.name))
+        return found.metadata.labels if found is not None else {}

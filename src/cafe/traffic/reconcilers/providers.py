@@ -1,0 +1,283 @@
+"""One provider's loop: read all its processes back, decide for each pod that is on its way, tell, mark.
+
+    wake ─▶ read all processes, all pools, once ─▶ judge each pod that isn't settled ─▶ detach, attach, remove
+      ▲                                                                             └─▶ release, publish
+      └──── every 0.2 s while anything is on its way; now and then otherwise, for what was forgotten ◀──┘
+
+Nothing that was seen is kept as evidence but for how long it has been so: a new leader waits all times anew.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from cafe.kernel import CafeError, Clock, Conflict, ObjectKey, Unavailable
+from cafe.traffic.domain.draining import (
+    Command,
+    Memory,
+    Verdict,
+    Want,
+    judge_attached,
+    judge_detached,
+    judge_forgotten,
+    want_of,
+)
+from cafe.traffic.domain.facts import Employer, Member, MemberState, PodTraffic, Pool, ReplicaView
+from cafe.traffic.ports import PodTrafficStore, TrafficAdapter
+
+log = structlog.get_logger(__name__)
+
+PACE = timedelta(milliseconds=200)
+"""Between two looks while a pod is on its way."""
+HOLDING = timedelta(seconds=1)
+"""The same while pods are only kept away: what was told may be forgotten, or a client register again."""
+ROUND = timedelta(seconds=10)
+"""Between two looks at everything."""
+
+Mark = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One pod and one employer that must come to agree."""
+
+    key: ObjectKey
+    pod: PodTraffic
+    employer: Employer
+    want: Want
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Return under which its memory is kept."""
+        return (self.pod.uid, self.employer.name)
+
+
+@dataclass(slots=True)
+class Cycle:
+    """What one look leads to."""
+
+    commands: dict[tuple[Command, Pool], list[Member]] = field(default_factory=lambda: defaultdict(list))
+    marks: list[Mark] = field(default_factory=list)
+
+
+class ProviderLoop:
+    """Keeps the members of one provider's pools and the pods' marks agreed.
+
+    Args:
+        name: Of the provider; empty for Services.
+        adapter: To its processes.
+        store: Pods and their marks.
+        clock: Measures.
+        may_act: Whether we lead: asked before anything is told to a process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        adapter: TrafficAdapter,
+        store: PodTrafficStore,
+        clock: Clock,
+        may_act: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.name = name
+        self._adapter = adapter
+        self._store = store
+        self._clock = clock
+        self._may_act = may_act
+        self._known: dict[ObjectKey, None] = {}
+        self._restless: dict[ObjectKey, None] = {}
+        self._holding: dict[ObjectKey, None] = {}
+        self._memory: dict[tuple[str, str], Memory] = {}
+        self._told_stuck: dict[tuple[str, str], str] = {}
+        self._woken = asyncio.Event()
+
+    def wake(self, key: ObjectKey) -> None:
+        """Look at a pod soon."""
+        self._restless[key] = None
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        last_round = self._clock.monotonic()
+        try:
+            while True:
+                await self._rest()
+                due = dict(self._restless)
+                now = self._clock.monotonic()
+                if now - last_round >= ROUND:
+                    last_round, due = now, {**due, **self._known}
+                due |= self._holding
+                self._woken.clear()
+                try:
+                    await self.look(due)
+                except Exception:  # A bug must not end the protection of everything else.
+                    log.exception("traffic.bug", provider=self.name)
+                    self._restless |= due
+        finally:
+            await self._adapter.close()
+
+    async def _rest(self) -> None:
+        """Wait for the next look: a pace while pods are on their way, else until something happens."""
+        if self._restless and not self._woken.is_set():
+            await self._clock.sleep(PACE)
+            return
+        if self._woken.is_set():
+            return
+        pause = HOLDING if self._holding else ROUND
+        waiting = asyncio.ensure_future(self._woken.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(pause))
+        try:
+            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            sleeping.cancel()
+
+    async def look(self, keys: Iterable[ObjectKey]) -> None:
+        """Look once at all processes, and bring these pods one step on."""
+        jobs: list[Job] = []
+        for key in tuple(keys):
+            self._restless.pop(key, None)
+            self._holding.pop(key, None)
+            jobs += self._jobs(key)
+        if not jobs:
+            return
+        now = self._clock.monotonic()
+        views = await self._observe({job.employer.pool: None for job in jobs})
+        cycle = Cycle()
+        standing = self._standing(jobs, views)
+        for job in sorted(jobs, key=_turn):
+            self._judge(job, views.get(job.employer.pool.name, ()), now, standing, cycle)
+        if self._may_act():
+            await asyncio.gather(*(self._tell(told, members) for told, members in cycle.commands.items()))
+        await asyncio.gather(*(self._mark(mark) for mark in cycle.marks))
+
+    def _jobs(self, key: ObjectKey) -> list[Job]:
+        view = self._store.view(key)
+        if view is None:
+            self._known.pop(key, None)
+            return []
+        mine = [e for e in view.employers if e.provider == self.name]
+        if mine:
+            self._known[key] = None
+        return [Job(key, view.pod, employer, want_of(view.pod, employer)) for employer in mine]
+
+    async def _observe(self, pools: Iterable[Pool]) -> Mapping[str, Sequence[ReplicaView]]:
+        wanted = tuple(pools)
+        try:
+            return await self._adapter.observe(wanted)
+        except CafeError as error:
+            return {pool.name: [ReplicaView(self.name, problem=str(error))] for pool in wanted}
+
+    def _standing(
+        self, jobs: Sequence[Job], views: Mapping[str, Sequence[ReplicaView]]
+    ) -> dict[str, dict[str, None]]:
+        """Return by employer the addresses that answer: those attached, and not on their way out."""
+        found: dict[str, dict[str, None]] = {}
+        for job in jobs:
+            if job.want is not Want.DETACHED or job.employer.name in found:
+                continue
+            pool = job.employer.pool
+            serving = {
+                m.address
+                for view in views.get(pool.name, ())
+                for m in view.members.values()
+                if m.state is MemberState.SERVING
+            }
+            stands: dict[str, None] = {}
+            for key in self._store.mates(job.key):
+                mate = self._store.view(key)
+                address = mate.pod.member(pool).address if mate is not None else ""
+                if mate is not None and not mate.pod.is_leaving and mate.pod.is_ready | (key == job.key):
+                    stands |= {address: None} if address in serving else {}
+            found[job.employer.name] = stands
+        return found
+
+    def _judge(
+        self,
+        job: Job,
+        views: Sequence[ReplicaView],
+        now: timedelta,
+        standing: dict[str, dict[str, None]],
+        cycle: Cycle,
+    ) -> None:
+        pod, employer = job.pod, job.employer
+        if job.want is Want.AS_IT_IS:
+            return
+        if job.want is Want.ATTACHED:
+            verdict = judge_attached(pod, employer, views)
+        elif job.want is Want.FORGOTTEN:
+            verdict = judge_forgotten(pod, employer, views)
+        else:
+            stands, address = standing.get(employer.name, {}), pod.member(employer.pool).address
+            is_last = not stands.keys() - {address}
+            memory = self._memory.get(job.place)
+            verdict = judge_detached(pod, employer, views, memory, now, is_last=is_last)
+            if verdict.command is Command.DETACH:
+                stands.pop(address, None)
+        self._remember(job, verdict)
+        if verdict.command is not None:
+            cycle.commands[verdict.command, employer.pool].append(pod.member(employer.pool))
+        is_marked = self._is_marked(job)
+        if verdict.is_proven and not is_marked:
+            cycle.marks.append(self._mark_of(job, verdict))
+        elif verdict.is_stuck and self._told_stuck.get(job.place) != verdict.evidence:
+            self._told_stuck[job.place] = verdict.evidence
+            cycle.marks.append(lambda: self._store.tell_stuck(pod, employer, verdict.evidence))
+        if not verdict.is_proven or not is_marked:
+            self._restless[job.key] = None
+        elif job.want is Want.DETACHED:
+            self._holding[job.key] = None
+
+    def _remember(self, job: Job, verdict: Verdict) -> None:
+        if verdict.memory is not None:
+            self._memory[job.place] = verdict.memory
+        else:
+            self._memory.pop(job.place, None)
+            self._told_stuck.pop(job.place, None)
+
+    @staticmethod
+    def _is_marked(job: Job) -> bool:
+        """Whether the pod's marks say already what is proven."""
+        pod, employer = job.pod, job.employer
+        is_protected = employer.finalizer in pod.protections
+        if job.want is Want.ATTACHED:
+            return is_protected and employer.name in pod.expected
+        if job.want is Want.FORGOTTEN:
+            return not is_protected
+        proven = pod.fact.proven_by(employer.name)
+        asked = {name for name, op in pod.fact.operations.items() if not op.is_operating}
+        return not is_protected and asked <= proven
+
+    def _mark_of(self, job: Job, verdict: Verdict) -> Mark:
+        pod, employer = job.pod, job.employer
+        if job.want is Want.ATTACHED:
+            return lambda: self._store.publish(pod, employer)
+        return lambda: self._store.release(pod, employer, verdict.evidence)
+
+    async def _tell(self, told: tuple[Command, Pool], members: Sequence[Member]) -> None:
+        command, pool = told
+        does = {
+            Command.ATTACH: self._adapter.attach,
+            Command.DETACH: self._adapter.detach,
+            Command.REMOVE: self._adapter.remove,
+        }
+        try:
+            await does[command](pool, members)
+        except CafeError as error:
+            log.info("traffic.not_told", provider=self.name, pool=pool.name, what=command, why=str(error))
+
+    async def _mark(self, mark: Mark) -> None:
+        try:
+            await mark()
+        except (Conflict, Unavailable) as error:
+            log.debug("traffic.mark_later", provider=self.name, why=str(error))
+
+
+def _turn(job: Job) -> tuple[object, ...]:
+    """Put first what has waited the longest: of two last members, one must stay, and always the same."""
+    oldest = job.pod.fact.oldest()
+    return (oldest is None, oldest.isoformat() if oldest is not None else "", job.pod.name, job.employer.name)
