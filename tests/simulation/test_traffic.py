@@ -6,9 +6,21 @@ from datetime import timedelta
 import pytest
 
 from cafe.api.names import CONTROLLER_NAMESPACE, OPERATION_PREFIX, PROTECTION_PREFIX
+from cafe.traffic.domain.facts import Member, Pool
 from cafe_sim.contract import Json, StoreEvent
-from cafe_sim.traffic.balancer import Balancer
-from tests.simulation.world import APPS, PODS, World, a_world, an_app, image, is_ready, released
+from cafe_sim.traffic.balancer import Balancer, Entry
+from tests.simulation.world import (
+    APP_SERVICES,
+    APPS,
+    PODS,
+    World,
+    a_service,
+    a_world,
+    an_app,
+    image,
+    is_ready,
+    released,
+)
 from tests.worlds.clock import in_virtual_time
 
 PROVIDERS = "trafficproviders.apps.cafe.sofastack.io"
@@ -154,3 +166,106 @@ async def test_pods_that_must_be_made_anew_leave_traffic_first() -> None:
         await world.run(lambda: world.is_complete("web"))
         assert witness.touched == 6
         assert witness.lost == []
+
+
+@pytest.mark.slow
+@in_virtual_time
+async def test_a_service_that_says_who_carries_it_is_bound_as_its_revision_says() -> None:
+    async with a_world() as world:
+        balancer = world.balancers["edge"] = Balancer(world.clock, ["left", "right"], ["web"])
+        balancer.is_busy, balancer.last_request = True, LONG_REQUEST
+        world.api.create(PROVIDERS, CONTROLLER_NAMESPACE, a_provider())
+        pool = {"name": "main", "provider": "edge", "pool": "web", "port": 8080, "drain": {"floorSeconds": 4}}
+        world.apply(a_service(4, publish={"revision": 1}, traffic={"pools": [pool]}))
+        await world.run(all_published(world, 4))
+        binding = world.one(BINDINGS, "web")
+        assert binding["spec"]["pools"][0]["drain"]["floorSeconds"] == 4
+        assert [e["name"] for e in binding["status"]["employers"]] == ["Pool/default/edge/web"]
+        # A revision without it unbinds: nobody is left behind in the pool.
+        world.edit(APP_SERVICES, "web", traffic={"pools": None})
+        await world.run(lambda: world.status(APP_SERVICES, "web").get("specRevision") == 2)
+        world.edit(APP_SERVICES, "web", publish={"revision": 2})
+        await world.run(lambda: world.api.get(BINDINGS, "default", "web") is None)
+        assert not any(process.pools["web"] for process in balancer.processes.values())
+        await world.run(lambda: all(len(protections(p)) == 1 for p in world.pods()))
+
+
+@in_virtual_time
+async def test_a_binding_that_cannot_be_followed_says_why_and_holds_nothing_up() -> None:
+    async with a_world() as world:
+        world.balancers["edge"] = Balancer(world.clock, ["left"], ["web"])
+        world.api.create(PROVIDERS, CONTROLLER_NAMESPACE, a_provider())
+        world.api.create(BINDINGS, "default", a_binding(provider="egde"))
+        await released(world, an_app(2))
+        accepted = world.condition(BINDINGS, "web", "Accepted")
+        assert accepted["status"] == "False"
+        assert accepted["reason"] == "ProviderMissing"
+        assert "egde" in accepted["message"]
+        assert "There are: edge" in accepted["message"]
+        world.api.create(BINDINGS, "default", a_binding("right"))
+        await world.run(lambda: all(len(protections(p)) == 1 for p in world.pods()))
+        world.api.create(BINDINGS, "default", a_binding("late"))
+        await world.run(lambda: world.condition(BINDINGS, "late", "Accepted").get("reason") == "PoolTaken")
+
+
+@in_virtual_time
+async def test_the_last_member_of_a_pool_stays_unless_it_is_said_otherwise() -> None:
+    async with a_world() as world:
+        balancer = carried(world)
+        await released(world, an_app(1, values=()))
+        witness = Witness(world, balancer)
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: any("last member" in e["note"] for e in world.events("DrainStuck")))
+        await world.stays(lambda: witness.touched == 0, timedelta(minutes=10))
+        assert "last member" in told(world)
+        world.edit(BINDINGS, "web", mayDrainLast=True)
+        await world.run(lambda: world.is_complete("web"))
+        assert witness.touched == 1
+        assert witness.lost == []
+
+
+@in_virtual_time
+async def test_a_process_that_cannot_be_reached_holds_the_release_and_is_named() -> None:
+    async with a_world() as world:
+        balancer = carried(world)
+        await released(world, an_app(4, maxUnavailable=1))
+        witness = Witness(world, balancer)
+        balancer.processes["right"].is_reachable = False
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: "right: no answer" in told(world))
+        assert "DrainStuck" in told(world)
+        await world.stays(lambda: witness.touched == 0, timedelta(minutes=10))
+        balancer.processes["right"].is_reachable = True
+        await world.run(lambda: world.is_complete("web"))
+        assert witness.lost == []
+
+
+@in_virtual_time
+async def test_what_a_process_forgot_is_told_again_before_anything_is_touched() -> None:
+    async with a_world() as world:
+        balancer = carried(world)
+        await released(world, an_app(4, maxUnavailable=1))
+        witness = Witness(world, balancer)
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: any(operations(p) for p in world.pods()))
+        address = next(f"{p['status']['podIP']}:8080" for p in world.pods() if operations(p))
+        await world.run(lambda: all(a.state == "draining" for a in entries(balancer, address)))
+        for name in balancer.processes:
+            balancer.restart(name)
+        # It comes back by its own configuration, with all members in traffic.
+        for pod in world.pods():
+            member = Member(pod["metadata"]["name"], pod["status"]["podIP"], 8080)
+            await balancer.attach(Pool("web", 8080), [member])
+        await world.run(lambda: world.is_complete("web"))
+        assert witness.lost == []
+
+
+def told(world: World) -> str:
+    """Return what the application says it waits for."""
+    return str((world.status(APPS, "web").get("waiting") or {}).get("message", ""))
+
+
+def entries(balancer: Balancer, address: str) -> list[Entry]:
+    """Return what the processes know of an address."""
+    found = (balancer.entry(name, "web", address) for name in balancer.processes)
+    return [entry for entry in found if entry is not None]

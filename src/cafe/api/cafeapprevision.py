@@ -17,6 +17,7 @@ from cafe.api.declaration import KindDeclaration, PrinterColumn, Rule
 from cafe.api.inplaceset import PERCENT_OR_COUNT
 from cafe.api.shapes import IntOrPercent, LabelSelector, LabelValue, Metadata, PodTemplate
 from cafe.api.strategy import CafeDeploymentStrategy
+from cafe.api.trafficbinding import TrafficRules
 
 NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """What a Service may be called (RFC 1123 label)."""
@@ -191,6 +192,14 @@ class AppContent(Struct, frozen=True, kw_only=True, rename="camel", omit_default
             extra_json_schema={"default": {}},
         ),
     ] = field(default_factory=DeployPolicy)
+    traffic: Annotated[
+        TrafficRules,
+        Meta(
+            description="What carries the application's traffic besides its Services: no pod is touched "
+            "before all of it is gone.",
+            extra_json_schema={"default": {}},
+        ),
+    ] = field(default_factory=TrafficRules)
     service_name: ServiceName = ""
     volume_claim_templates: ClaimTemplates = field(default_factory=list)
     persistent_volume_claim_retention_policy: RetentionPolicy = field(default_factory=ClaimRetention)

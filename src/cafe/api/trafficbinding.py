@@ -10,7 +10,7 @@ from cafe.api.shapes import Condition, Metadata
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 
 
-class DrainRules(Struct, frozen=True, kw_only=True, rename="camel"):
+class DrainRules(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """When a pod's traffic counts as gone. Nothing said takes what was measured for the provider's type."""
 
     floor_seconds: Annotated[
@@ -40,7 +40,7 @@ class DrainRules(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = 120
 
 
-class PoolBinding(Struct, frozen=True, kw_only=True, rename="camel"):
+class PoolBinding(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One pool of a provider that the pods are members of."""
 
     name: Annotated[
@@ -63,7 +63,7 @@ class PoolBinding(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = field(default_factory=DrainRules)
 
 
-class InFlightMetric(Struct, frozen=True, kw_only=True, rename="camel"):
+class InFlightMetric(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Where a pod tells how many requests it is working on, as Prometheus text."""
 
     port: Annotated[int, Meta(ge=1, le=65_535, description="Port of the pods.")]
@@ -73,12 +73,9 @@ class InFlightMetric(Struct, frozen=True, kw_only=True, rename="camel"):
     ]
 
 
-class TrafficBindingSpec(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What carries the traffic of one application."""
+class TrafficRules(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What carries traffic, and when it counts as gone."""
 
-    app: Annotated[
-        str, Meta(min_length=1, max_length=63, description="Name of a CafeDeployment of this namespace.")
-    ]
     pools: Annotated[
         list[PoolBinding],
         Meta(
@@ -107,6 +104,14 @@ class TrafficBindingSpec(Struct, frozen=True, kw_only=True, rename="camel"):
     ] = False
 
 
+class TrafficBindingSpec(TrafficRules, frozen=True, kw_only=True, rename="camel"):
+    """What carries the traffic of one application."""
+
+    app: Annotated[
+        str, Meta(min_length=1, max_length=63, description="Name of a CafeDeployment of this namespace.")
+    ]
+
+
 class EmployerStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     """How one employer of the pods stands."""
 
@@ -115,10 +120,12 @@ class EmployerStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     provider: Annotated[str, Meta(description="Name of its provider.")] = ""
     pool: Annotated[str, Meta(description="What the provider calls it.")] = ""
     port: Annotated[int, Meta(description="Port of the pods.")] = 0
-    protected: Annotated[int, Meta(description="Pods that may receive traffic from it.")] = 0
     retired: Annotated[
         bool, Meta(description="Whether it is declared no more: its members are being detached.")
     ] = False
+    left: Annotated[
+        int, Meta(description="Of a retired one: pods that may still receive traffic from it.")
+    ] = 0
 
 
 class TrafficBindingStatus(Struct, frozen=True, kw_only=True, rename="camel"):

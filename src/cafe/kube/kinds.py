@@ -1,5 +1,7 @@
 """Our own kinds, as the machinery addresses and decodes them."""
 
+from typing import Any
+
 from cafe.api.cafeapprevision import CafeAppRevision
 from cafe.api.cafeappservice import CafeAppService
 from cafe.api.cafedeployment import CafeDeployment
@@ -24,6 +26,10 @@ POD_ROSTERS = Kind(GROUP, VERSION, "podrosters", "PodRoster", namespaced=True, t
 TRAFFIC_BINDINGS = Kind(
     GROUP, VERSION, "trafficbindings", "TrafficBinding", namespaced=True, type=TrafficBinding
 )
+PLAIN_TRAFFIC_BINDINGS: Kind[dict[str, Any]] = Kind(
+    GROUP, VERSION, "trafficbindings", "TrafficBinding", namespaced=True, type=dict
+)
+"""The same as they are written, for whoever renders them."""
 TRAFFIC_PROVIDERS = Kind(
     GROUP, VERSION, "trafficproviders", "TrafficProvider", namespaced=True, type=TrafficProvider
 )

@@ -21,7 +21,7 @@ from cafe.appservices.domain.facts import ChildKind
 from cafe.kernel import Conflict, ObjectKey, Refusal, Unavailable
 from cafe.kube.client import Client
 from cafe.kube.errors import AlreadyExists
-from cafe.kube.kinds import CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
+from cafe.kube.kinds import CAFE_APP_SERVICES, CAFE_DEPLOYMENTS, PLAIN_TRAFFIC_BINDINGS
 from cafe.kube.merging import difference
 from cafe.kube.objects import AUTOSCALERS, CONFIG_MAPS, DISRUPTION_BUDGETS, SERVICES
 from cafe.kube.patches import ApplyPatch, MergePatch
@@ -35,6 +35,7 @@ KINDS: Mapping[ChildKind, Kind[Any]] = {
     ChildKind.SERVICE: SERVICES,
     ChildKind.BUDGET: DISRUPTION_BUDGETS,
     ChildKind.AUTOSCALER: AUTOSCALERS,
+    ChildKind.TRAFFIC_BINDING: PLAIN_TRAFFIC_BINDINGS,
     ChildKind.CAFE_DEPLOYMENT: CAFE_DEPLOYMENTS,
 }
 

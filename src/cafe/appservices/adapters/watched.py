@@ -11,7 +11,12 @@ from cafe.appservices.domain.facts import ChildKind
 from cafe.kernel import ObjectKey
 from cafe.kube.cache import Cache
 from cafe.kube.caches import Caches
-from cafe.kube.kinds import CAFE_APP_REVISIONS, CAFE_APP_SERVICES, CAFE_DEPLOYMENTS
+from cafe.kube.kinds import (
+    CAFE_APP_REVISIONS,
+    CAFE_APP_SERVICES,
+    CAFE_DEPLOYMENTS,
+    PLAIN_TRAFFIC_BINDINGS,
+)
 from cafe.kube.objects import AUTOSCALERS, CONFIG_MAPS, DISRUPTION_BUDGETS, PODS, SERVICES, Pod
 
 OWNER = "owner-service"
@@ -68,6 +73,7 @@ class WatchedServices:
             ChildKind.SERVICE: caches.cache(SERVICES, label_selector=SERVICE_LABEL),
             ChildKind.BUDGET: caches.cache(DISRUPTION_BUDGETS, label_selector=SERVICE_LABEL),
             ChildKind.AUTOSCALER: caches.cache(AUTOSCALERS, label_selector=SERVICE_LABEL),
+            ChildKind.TRAFFIC_BINDING: caches.cache(PLAIN_TRAFFIC_BINDINGS, label_selector=SERVICE_LABEL),
         }
         self.pods: Cache[Pod] = caches.cache(PODS)
         self.pods.add_index(APP, _by_app)

@@ -20,6 +20,7 @@ class ChildKind(StrEnum):
     SERVICE = "Service"
     BUDGET = "PodDisruptionBudget"
     AUTOSCALER = "HorizontalPodAutoscaler"
+    TRAFFIC_BINDING = "TrafficBinding"
     CAFE_DEPLOYMENT = "CafeDeployment"
 
 

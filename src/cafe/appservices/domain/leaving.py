@@ -23,6 +23,7 @@ VERSIONS = {
     ChildKind.SERVICE: "v1",
     ChildKind.BUDGET: "policy/v1",
     ChildKind.AUTOSCALER: "autoscaling/v2",
+    ChildKind.TRAFFIC_BINDING: API_VERSION,
     ChildKind.CAFE_DEPLOYMENT: API_VERSION,
 }
 
@@ -89,7 +90,11 @@ class Unfolding:
         fact = RevisionFact(revision.spec.number if revision else 0, "", content)
         app = self._apps.get(_place(body))
         present = None if app is None else _read(app, CafeDeployment).spec.replicas
-        documents = [self._document(body, wanted, content) for wanted in render(service, fact, present)]
+        rendered = render(service, fact, present)
+        kept = [wanted for wanted in rendered if wanted.kind is not ChildKind.TRAFFIC_BINDING]
+        if len(kept) < len(rendered):
+            losses.append(("spec.traffic", "traffic", {}))
+        documents = [self._document(body, wanted, content) for wanted in kept]
         return Parting(tuple(documents), tuple(losses))
 
     def _revision(self, service: Body, number: int) -> CafeAppRevision | None:

@@ -17,6 +17,7 @@ from cafe.api.names import (
     SERVICE_LABEL,
 )
 from cafe.api.overrides import UnitOverride
+from cafe.api.trafficbinding import TrafficRules
 from cafe.appservices.domain.content import is_versioned, renamed_configs
 from cafe.appservices.domain.facts import ChildKind, RevisionFact, Wanted
 from cafe.kernel import digest_of
@@ -43,6 +44,7 @@ def render(service: CafeAppService, revision: RevisionFact, present: int | None)
         *(_endpoint(service, revision, endpoint) for endpoint in content.services),
         *_budget(service, revision),
         *_autoscaler(service, revision),
+        *_binding(service, revision),
         _application(service, revision, configs, present),
     ]
 
@@ -104,6 +106,15 @@ def _autoscaler(service: CafeAppService, revision: RevisionFact) -> list[Wanted]
     if wanted.behavior:
         spec["behavior"] = wanted.behavior
     return [_wanted(ChildKind.AUTOSCALER, service.metadata.name, service, revision, {"spec": spec})]
+
+
+def _binding(service: CafeAppService, revision: RevisionFact) -> list[Wanted]:
+    """Return what binds the application to load balancers and registries, if anything is said of them."""
+    traffic, name = revision.content.traffic, service.metadata.name
+    if traffic == TrafficRules():
+        return []
+    spec = {"app": name, **msgspec.to_builtins(traffic)}
+    return [_wanted(ChildKind.TRAFFIC_BINDING, name, service, revision, {"spec": spec})]
 
 
 def replicas_of(service: CafeAppService, revision: RevisionFact, present: int | None) -> int:

@@ -310,6 +310,7 @@ MESSAGES = {
     "export.loses.service": "numbered revisions, holds and the repair of drift are lost",
     "export.loses.not_live": "its spec is exported, but revision {number} is live; to export that, name the "
     "service live, or put the revision into the same file",
+    "export.loses.traffic": "left behind: load balancers and registries are told by CAFE alone",
     "export.loses.nothing_live": "left out: nothing of it runs; to export its spec, give it with -f",
     "export.loses.revision_gone": "left out: its live revision {number} was deleted; to export its spec, "
     "give it with -f",

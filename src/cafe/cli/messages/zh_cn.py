@@ -296,6 +296,7 @@ MESSAGES = {
     "export.loses.service": "失去编号的版本、冻结和漂移修复",
     "export.loses.not_live": "导出的是它的 spec，但线上是版本 {number}；要导出线上版本，"
     "请按名称从集群导出，或把该版本放进同一文件",
+    "export.loses.traffic": "未保留：负载均衡与注册中心只由 CAFE 通知",
     "export.loses.nothing_live": "未导出：它没有任何版本在运行；要导出 spec，请用 -f 给出",
     "export.loses.revision_gone": "未导出：它的线上版本 {number} 已被删除；要导出 spec，请用 -f 给出",
     # Up and down

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from cafe.api.shapes import Condition
 from cafe.api.trafficbinding import EmployerStatus, TrafficBinding, TrafficBindingStatus
 from cafe.kernel import Refusal
@@ -18,7 +16,8 @@ def binding_status(
 ) -> TrafficBindingStatus:
     """Return the status of a binding.
 
-    A retired employer is told of until no pod is protected by it: the status is what remembers it.
+    A retired employer is told of until no pod is protected by it: the status is what remembers it. Of the
+    others no pods are counted, or each pod that is released would cost a write here, too.
 
     Args:
         binding: The binding.
@@ -34,8 +33,8 @@ def binding_status(
             provider=e.provider,
             pool=e.pool.name,
             port=e.pool.port,
-            protected=protected.get(e.finalizer, 0),
             retired=e.is_retired,
+            left=protected.get(e.finalizer, 0) if e.is_retired else 0,
         )
         for e in employers
         if is_news and (not e.is_retired or protected.get(e.finalizer))
@@ -53,15 +52,5 @@ def binding_status(
 
 
 def is_free(status: TrafficBindingStatus) -> bool:
-    """Whether no pod is protected by any pool of a binding, so that it may go."""
-    return not any(told.protected for told in status.employers)
-
-
-def is_changed(old: TrafficBindingStatus, new: TrafficBindingStatus) -> bool:
-    """Whether a status says anything new, but for the times of its conditions."""
-    return _plain(old) != _plain(new)
-
-
-def _plain(status: TrafficBindingStatus) -> TrafficBindingStatus:
-    told = [msgspec.structs.replace(c, last_transition_time=msgspec.UNSET) for c in status.conditions]
-    return msgspec.structs.replace(status, conditions=told)
+    """Whether no pod is protected by any pool of a binding that is going, so that it may."""
+    return not any(told.left for told in status.employers)

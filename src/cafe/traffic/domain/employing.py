@@ -170,7 +170,7 @@ def judge_binding(
 def _owner_of(
     place: tuple[str, str], binding: TrafficBinding, others: Sequence[TrafficBinding]
 ) -> TrafficBinding | None:
-    """Return the older binding that claims the same pool, if one does."""
+    """Return the binding that claimed the same pool first, if one did."""
     for other in others:
         claims = {(pool.provider, pool.pool) for pool in other.spec.pools}
         if place in claims and _age(other) < _age(binding):
@@ -178,9 +178,10 @@ def _owner_of(
     return None
 
 
-def _age(binding: TrafficBinding) -> tuple[str, str, str]:
+def _age(binding: TrafficBinding) -> tuple[bool, str, str, str]:
+    """Return what tells who claimed first: what is in force stays so, whoever else appears."""
     meta = binding.metadata
-    return (meta.creation_timestamp or "", meta.namespace, meta.name)
+    return (not binding.status.employers, meta.creation_timestamp or "", meta.namespace, meta.name)
 
 
 def is_in_force(binding: TrafficBinding, refusal: Refusal | None) -> bool:
