@@ -1,4 +1,4 @@
-"""Installing what real nodes need, on Debian, as root."""
+"""Installing what real nodes and the peers of traffic need, on Debian, as root."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from testbed.errors import Lacking, NotStarted
-from testbed.requirements import lacking_packages
+from testbed.requirements import lacking_packages, lacking_peers
 
 APT_ENVIRONMENT: Final = {"DEBIAN_FRONTEND": "noninteractive"}
 
@@ -22,7 +22,7 @@ def install() -> list[str]:
         Lacking: Something is lacking, and this is not root or not Debian.
         NotStarted: apt failed.
     """
-    packages = lacking_packages()
+    packages = lacking_packages() + lacking_peers()
     if not packages:
         return []
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -30,7 +30,7 @@ def install() -> list[str]:
     print(f"installing {', '.join(packages)}", file=sys.stderr, flush=True)
     _apt("update", "-q")
     _apt("install", "-q", "-y", "--no-install-recommends", *packages)
-    still = lacking_packages()
+    still = lacking_packages() + lacking_peers()
     if still:
         raise NotStarted(f"apt-get installed {', '.join(packages)}, but still lacking: {', '.join(still)}")
     return packages

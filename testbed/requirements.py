@@ -34,6 +34,9 @@ TOOLS: Final = (
     Tool("mount", "mount"),
 )
 
+TRAFFIC_PEERS: Final = {"zookeeper": Path("/usr/share/java/zookeeper.jar")}
+"""Debian packages of real load balancers and registries, each with a file that it brings."""
+
 
 def find_tool(command: str) -> str | None:
     """Return the path of a command; administrators' directories count even if PATH lacks them."""
@@ -54,6 +57,11 @@ def lacking_packages() -> list[str]:
     if cni_directory() is None:
         lacking.add("containernetworking-plugins")
     return sorted(lacking)
+
+
+def lacking_peers() -> list[str]:
+    """Return the Debian packages of load balancers and registries that the machine lacks."""
+    return sorted(package for package, path in TRAFFIC_PEERS.items() if not path.exists())
 
 
 def requirements(*, real_nodes: bool) -> list[str]:

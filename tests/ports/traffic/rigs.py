@@ -7,9 +7,11 @@ import pytest
 
 from tests.ports.traffic.double import double_rig
 from tests.ports.traffic.rig import Rig
+from tests.ports.traffic.zookeeper import zookeeper_rig
 
 MakeRig = Callable[[], AbstractAsyncContextManager[Rig]]
 
 RIGS = [
     pytest.param(double_rig, id="double"),
+    pytest.param(zookeeper_rig, id="zookeeper", marks=[pytest.mark.slow, pytest.mark.real]),
 ]
