@@ -6,6 +6,7 @@ provider's node is named as Dubbo names it: the encoded URL, with a time stamp.
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import quote
@@ -18,12 +19,15 @@ from cafe.traffic.adapters.parking import address_of
 from tests.worlds.answering import Answering, Asking
 
 SOON = timedelta(seconds=10)
+_QUIET = logging.getLogger("tests.kazoo")
+_QUIET.setLevel(logging.CRITICAL)  # It would tell of each server that a test stops.
 _STAMPS = itertools.count(1_700_000_000_000)
 
 
 async def session(server: str) -> KazooClient:
     """Return a client of one server."""
-    client = KazooClient(server, timeout=2.0, connection_retry=KazooRetry(max_tries=-1, max_delay=0.5))
+    retry = KazooRetry(max_tries=-1, max_delay=0.5)
+    client = KazooClient(server, timeout=2.0, connection_retry=retry, logger=_QUIET)
     await asyncio.to_thread(client.start, 10)
     return client
 

@@ -1,6 +1,6 @@
 """What a conformance case needs around an adapter: pods that answer, and clients that ask."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from cafe.traffic.domain.facts import Member, Pool
@@ -52,3 +52,28 @@ class Rig(Protocol):
 
     async def settle(self) -> None:
         """Let pass what the provider needs until all that it was told is in force."""
+
+
+class Registry(Rig, Protocol):
+    """A provider whose members register themselves; consumers look them up and ask them directly.
+
+    Attributes:
+        undoes_detach: Whether a client that registers itself again is back at once.
+    """
+
+    undoes_detach: bool
+
+    async def register_again(self, member: Member) -> None:
+        """Have an application do what its client does after it has lost its connection."""
+
+    async def restart(self, member: Member) -> None:
+        """Have an application end and start anew, which registers itself."""
+
+    async def kill(self, member: Member) -> None:
+        """End an application for good."""
+
+    async def take_over(self) -> None:
+        """Replace the adapter by another, as when a controller dies."""
+
+    def known(self, replica: str) -> Sequence[str]:
+        """Return the addresses that a consumer at a process knows."""

@@ -6,12 +6,17 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.ports.traffic.double import double_rig
-from tests.ports.traffic.rig import Rig
+from tests.ports.traffic.rig import Registry, Rig
 from tests.ports.traffic.zookeeper import zookeeper_rig
 
+MakeRegistry = Callable[[], AbstractAsyncContextManager[Registry]]
 MakeRig = Callable[[], AbstractAsyncContextManager[Rig]]
+
+REGISTRIES = [
+    pytest.param(zookeeper_rig, id="zookeeper", marks=[pytest.mark.slow, pytest.mark.real]),
+]
 
 RIGS = [
     pytest.param(double_rig, id="double"),
-    pytest.param(zookeeper_rig, id="zookeeper", marks=[pytest.mark.slow, pytest.mark.real]),
+    *REGISTRIES,
 ]

@@ -15,7 +15,7 @@ from cafe.traffic.domain.facts import Member, Pool, ReplicaView
 from cafe.traffic.ports import TrafficAdapter
 from testbed.waiting import wait_for
 from testbed.zookeeper import ZooKeeper, requirements
-from tests.ports.traffic.rig import Rig, Unanswered
+from tests.ports.traffic.rig import Registry, Unanswered
 from tests.worlds.answering import Lost
 from tests.worlds.dubbo import SOON, Provider, Watching, end, session
 
@@ -69,12 +69,14 @@ class ZooKeeperRig:
 
     sees_arrivals = False
     forgets = False
+    undoes_detach = True
 
     def __init__(self, servers: ZooKeeper, pool: Pool, consumers: Mapping[str, Watching]) -> None:
         self.pool = pool
         self.replicas = tuple(servers.addresses)
         self.adapter: TrafficAdapter = Registering(ZooKeeperAdapter(servers.addresses), self)
         self._servers = servers
+        self._any = ",".join(servers.addresses.values())
         self._consumers = consumers
         self._providers: dict[str, Provider] = {}
 
@@ -87,7 +89,26 @@ class ZooKeeperRig:
     async def register_once(self, member: Member) -> None:
         provider = self._providers[member.address]
         if not provider.nodes:
-            await provider.register(",".join(self._servers.addresses.values()), self.pool.name)
+            await provider.register(self._any, self.pool.name)
+
+    async def register_again(self, member: Member) -> None:
+        await self._providers[member.address].register_again()
+
+    async def restart(self, member: Member) -> None:
+        provider = self._providers[member.address]
+        await provider.kill()
+        await provider.start()
+        await provider.register(self._any, self.pool.name)
+
+    async def kill(self, member: Member) -> None:
+        await self._providers[member.address].kill()
+
+    async def take_over(self) -> None:
+        await self.adapter.close()
+        self.adapter = Registering(ZooKeeperAdapter(self._servers.addresses), self)
+
+    def known(self, replica: str) -> Sequence[str]:
+        return self._consumers[replica].addresses
 
     async def ask(self, replica: str) -> str:
         consumer = self._consumers[replica]
@@ -140,7 +161,7 @@ class ZooKeeperRig:
 
 
 @asynccontextmanager
-async def zookeeper_rig() -> AsyncIterator[Rig]:
+async def zookeeper_rig() -> AsyncIterator[Registry]:
     """Yield a directory of its own in the ensemble."""
     servers = await asyncio.to_thread(ensemble)
     directory = f"/dubbo/shop.Cart-{next(_NUMBERS)}/providers"
