@@ -34,7 +34,10 @@ TOOLS: Final = (
     Tool("mount", "mount"),
 )
 
-TRAFFIC_PEERS: Final = {"zookeeper": Path("/usr/share/java/zookeeper.jar")}
+TRAFFIC_PEERS: Final = {
+    "haproxy": Path("/usr/sbin/haproxy"),
+    "zookeeper": Path("/usr/share/java/zookeeper.jar"),
+}
 """Debian packages of real load balancers and registries, each with a file that it brings."""
 
 

@@ -1,19 +1,110 @@
 """How each type of TrafficProvider is spoken with."""
 
-from cafe.api.trafficprovider import TrafficProvider
-from cafe.kernel import Refusal
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from cafe.api.trafficprovider import ProviderType, TrafficProvider
+from cafe.kernel import ObjectKey, Refusal
+from cafe.kube.client import Client
+from cafe.kube.errors import NotFound
+from cafe.kube.resources import Kind
+from cafe.traffic.adapters.haproxy import HAProxyAdapter
+from cafe.traffic.adapters.zookeeper import ZooKeeperAdapter
+from cafe.traffic.domain.facts import Member, Pool, ReplicaView
 from cafe.traffic.ports import TrafficAdapter
 
+SECRETS: Kind[dict[str, Any]] = Kind("", "v1", "secrets", "Secret", namespaced=True, type=dict)
 
-def make_adapter(provider: TrafficProvider) -> TrafficAdapter:
-    """Return the adapter of a provider.
+MakeAdapter = Callable[[TrafficProvider], TrafficAdapter]
 
-    Raises:
-        Refusal: There is none for its type.
-    """
-    raise Refusal(
-        "ProviderUnknown",
-        f"TrafficProvider {provider.metadata.name} is of type {provider.spec.type}.",
-        "This version of CAFE has no adapter for it.",
-        "Upgrade CAFE, or take its pools out of all bindings.",
+
+class Carriers:
+    """Makes adapters for providers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def make(self, provider: TrafficProvider) -> TrafficAdapter:
+        """Return the adapter of a provider; what it lacks is told when it is first used, and asked again."""
+        return Deferred(lambda: self._make(provider))
+
+    async def _make(self, provider: TrafficProvider) -> TrafficAdapter:
+        replicas = {replica.name: replica.address for replica in provider.spec.replicas}
+        kind = provider.spec.type
+        if kind is ProviderType.HAPROXY:
+            return HAProxyAdapter(replicas)
+        if kind is ProviderType.ZOOKEEPER:
+            username, password = await self._credentials(provider)
+            return ZooKeeperAdapter(replicas, username, password)
+        raise Refusal(
+            "ProviderUnknown",
+            f"TrafficProvider {provider.metadata.name} is of type {kind}.",
+            "This version of CAFE has no adapter for it.",
+            "Upgrade CAFE, or take its pools out of all bindings.",
+        )
+
+    async def _credentials(self, provider: TrafficProvider) -> tuple[str, str]:
+        """Return name and password; both empty if the provider asks for none.
+
+        Raises:
+            Refusal: The secret isn't there, or isn't one.
+        """
+        name = provider.spec.secret_name
+        if not name:
+            return "", ""
+        try:
+            secret = await self._client.get(SECRETS, ObjectKey(provider.metadata.namespace, name))
+        except NotFound as error:
+            raise _bad_secret(provider, "doesn't exist") from error
+        data = secret.get("data") or {}
+        try:
+            username, password = (base64.b64decode(data[key]).decode() for key in ("username", "password"))
+        except (KeyError, binascii.Error, UnicodeDecodeError) as error:
+            raise _bad_secret(provider, "has no username and password") from error
+        return username, password
+
+
+def _bad_secret(provider: TrafficProvider, why: str) -> Refusal:
+    place = f"{provider.metadata.namespace}/{provider.spec.secret_name}"
+    return Refusal(
+        "CredentialsMissing",
+        f"TrafficProvider {provider.metadata.name} can't be spoken with.",
+        f"Its secret {place} {why}.",
+        "Make it with the keys username and password.",
     )
+
+
+class Deferred:
+    """An adapter that is made when it is first needed; if that fails, when it is needed next."""
+
+    def __init__(self, make: Callable[[], Awaitable[TrafficAdapter]]) -> None:
+        self._make = make
+        self._made: TrafficAdapter | None = None
+
+    async def _adapter(self) -> TrafficAdapter:
+        if self._made is None:
+            self._made = await self._make()
+        return self._made
+
+    async def observe(self, pools: Collection[Pool]) -> Mapping[str, Sequence[ReplicaView]]:
+        """Return by pool name how each process stands."""
+        return await (await self._adapter()).observe(pools)
+
+    async def detach(self, pool: Pool, members: Collection[Member]) -> None:
+        """Have no process send new requests to *members*."""
+        await (await self._adapter()).detach(pool, members)
+
+    async def attach(self, pool: Pool, members: Collection[Member]) -> None:
+        """Have all processes send requests to *members*."""
+        await (await self._adapter()).attach(pool, members)
+
+    async def remove(self, pool: Pool, members: Collection[Member]) -> None:
+        """Forget *members*."""
+        await (await self._adapter()).remove(pool, members)
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        if self._made is not None:
+            await self._made.close()

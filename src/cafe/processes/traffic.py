@@ -10,6 +10,7 @@ from cafe.kube.client import Client
 from cafe.kube.endpoints import EndpointSlice
 from cafe.kube.events import EventRecorder, News
 from cafe.kube.objects import PODS, ObjectReference
+from cafe.processes.carriers import MakeAdapter
 from cafe.traffic.adapters.bindings import KubeBindings
 from cafe.traffic.adapters.endpoints import EndpointsAdapter
 from cafe.traffic.adapters.podmarks import PodMarks
@@ -23,8 +24,6 @@ from cafe.traffic.reconcilers.providers import ProviderLoop
 
 SERVICES = ""
 """The provider that all Services are."""
-
-MakeAdapter = Callable[[TrafficProvider], TrafficAdapter]
 
 
 class PodTeller:

@@ -26,9 +26,9 @@ from cafe.observe.metrics import CacheMetrics, ControllerMetrics
 from cafe.placement.contract import Placement
 from cafe.placement.domain.rescheduling import move
 from cafe.placement.domain.spread import spread
-from cafe.processes.carriers import make_adapter
+from cafe.processes.carriers import Carriers, MakeAdapter
 from cafe.processes.guard import WebhookSettings, guarding_evictions
-from cafe.processes.traffic import MakeAdapter, ProviderLoops, TrafficParts
+from cafe.processes.traffic import ProviderLoops, TrafficParts
 from cafe.traffic.contract import Expecting, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
@@ -53,7 +53,7 @@ class Surroundings:
         election: How long a lease holds, for a replica that stands for election; None for the usual times.
         webhook: Where evictions are judged; None leaves them to their PodDisruptionBudget.
         namespace: Of the controller: where providers of traffic are declared.
-        make_adapter: How each provider of traffic is spoken with.
+        make_adapter: How each provider of traffic is spoken with; None for the real ones.
     """
 
     clock: Clock
@@ -65,7 +65,7 @@ class Surroundings:
     election: LeadershipSettings | None = None
     webhook: WebhookSettings | None = None
     namespace: str = CONTROLLER_NAMESPACE
-    make_adapter: MakeAdapter = make_adapter
+    make_adapter: MakeAdapter | None = None
 
 
 class EventTeller:
@@ -123,7 +123,7 @@ class WorkloadControllers:
     def _traffic(self, client: Client) -> tuple[Controller, Controller]:
         parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
         self._expecting = parts.pods
-        self._loops = parts.loops(self._around.make_adapter, self._may_judge)
+        self._loops = parts.loops(self._around.make_adapter or Carriers(client).make, self._may_judge)
         pods = self._controller("traffic", parts.pod_reconciler.reconcile)
         bindings = self._controller("trafficbinding", parts.binding_reconciler.reconcile)
         parts.watched.wake_pods(pods.queue.add)

@@ -71,6 +71,9 @@ class PodTrafficStore(Protocol):
     def view(self, key: ObjectKey) -> PodView | None:
         """Return the pod; None if it is gone, belongs to no application, or our own writes don't show yet."""
 
+    def is_gone(self, key: ObjectKey) -> bool:
+        """Whether there is no such pod any more."""
+
     def mates(self, key: ObjectKey) -> Sequence[ObjectKey]:
         """Return the pods of the same application, itself included."""
 

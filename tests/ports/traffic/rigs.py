@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.ports.traffic.double import double_rig
+from tests.ports.traffic.haproxy import haproxy_rig
 from tests.ports.traffic.rig import Registry, Rig
 from tests.ports.traffic.zookeeper import zookeeper_rig
 
@@ -18,5 +19,6 @@ REGISTRIES = [
 
 RIGS = [
     pytest.param(double_rig, id="double"),
+    pytest.param(haproxy_rig, id="haproxy", marks=[pytest.mark.real, pytest.mark.slow]),
     *REGISTRIES,
 ]

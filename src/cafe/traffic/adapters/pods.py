@@ -86,6 +86,10 @@ class KubePodTraffic:
             is_served=owner is not None and owner.kind == IN_PLACE_SETS.kind,
         )
 
+    def is_gone(self, key: ObjectKey) -> bool:
+        """Whether there is no such pod any more."""
+        return self._watched.pods.get(key) is None
+
     def mates(self, key: ObjectKey) -> Sequence[ObjectKey]:
         """Return the pods of the same application, itself included."""
         pod = self._watched.pods.get(key)

@@ -141,16 +141,19 @@ def judge_forgotten(pod: PodTraffic, employer: Employer, views: Sequence[Replica
     """Return what it takes until no process knows a pod that is going, or has gone.
 
     Its containers end whatever is waited for here, so nothing is: neither requests in flight nor time. A
-    process that can't be reached is waited for only as long as the pod may still answer.
+    process that can't be reached is waited for only as long as the pod may still answer. One that knows it
+    and sends it nothing will do: what a configuration declares can't be deleted.
     """
     address = pod.member(employer.pool).address
-    known = [v.name for v in views if not v.problem and _state(v, address) is not None]
-    if known:
-        return Verdict(None, f"still known at {', '.join(known)}", Command.REMOVE)
+    states = {v.name: _state(v, address) for v in views if not v.problem}
+    told = Command.REMOVE if any(states.values()) else None
+    serving = [n for n, state in states.items() if state in {MemberState.SERVING, MemberState.DOWN}]
+    if serving:
+        return Verdict(None, f"still known at {', '.join(serving)}", told)
     problems = _problems(views)
     if problems and not pod.is_over:
         return Verdict(None, problems, Command.REMOVE)
-    return Verdict(None, problems or f"unknown at {_names(views)}", is_proven=True)
+    return Verdict(None, problems or f"unknown at {_names(views)}", told, is_proven=True)
 
 
 def _seen(memory: Memory, members: Sequence[MemberView], now: timedelta, *, is_detached: bool) -> Memory:

@@ -93,6 +93,7 @@ class ProviderLoop:
         self._holding: dict[ObjectKey, None] = {}
         self._memory: dict[tuple[str, str], Memory] = {}
         self._told_stuck: dict[tuple[str, str], str] = {}
+        self._detached: dict[ObjectKey, dict[Pool, Member]] = {}
         self._woken = asyncio.Event()
 
     def wake(self, key: ObjectKey) -> None:
@@ -139,21 +140,29 @@ class ProviderLoop:
     async def look(self, keys: Iterable[ObjectKey]) -> None:
         """Look once at all processes, and bring these pods one step on."""
         jobs: list[Job] = []
+        cycle = Cycle()
         for key in tuple(keys):
             self._restless.pop(key, None)
             self._holding.pop(key, None)
             jobs += self._jobs(key)
+            if key in self._detached and self._store.is_gone(key):
+                # It went while nobody was looking: what was detached is still to be forgotten.
+                for pool, member in self._detached.pop(key).items():
+                    cycle.commands[Command.REMOVE, pool].append(member)
         if not jobs:
+            await self._tell_all(cycle)
             return
         now = self._clock.monotonic()
         views = await self._observe({job.employer.pool: None for job in jobs})
-        cycle = Cycle()
         standing = self._standing(jobs, views)
         for job in sorted(jobs, key=_turn):
             self._judge(job, views.get(job.employer.pool.name, ()), now, standing, cycle)
+        await self._tell_all(cycle)
+        await asyncio.gather(*(self._mark(mark) for mark in cycle.marks))
+
+    async def _tell_all(self, cycle: Cycle) -> None:
         if self._may_act():
             await asyncio.gather(*(self._tell(told, members) for told, members in cycle.commands.items()))
-        await asyncio.gather(*(self._mark(mark) for mark in cycle.marks))
 
     def _jobs(self, key: ObjectKey) -> list[Job]:
         view = self._store.view(key)
@@ -233,6 +242,11 @@ class ProviderLoop:
             self._holding[job.key] = None
 
     def _remember(self, job: Job, verdict: Verdict) -> None:
+        if job.want is Want.DETACHED:
+            mine = self._detached.setdefault(job.key, {})
+            mine[job.employer.pool] = job.pod.member(job.employer.pool)
+        elif job.want is Want.ATTACHED:
+            self._detached.pop(job.key, None)
         if verdict.memory is not None:
             self._memory[job.place] = verdict.memory
         else:
