@@ -23,6 +23,8 @@ class Answering:
         held: How many requests to /hold it works on; they are answered when it is told to.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, name: str, work: timedelta = timedelta(0)) -> None:
         self.name = name
         self.work = work
@@ -34,7 +36,7 @@ class Answering:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen; after a kill on the same port."""
@@ -43,7 +45,7 @@ class Answering:
         app.router.add_post("/hold", self._hold)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        await web.TCPSite(self._runner, self.host, self.port, reuse_address=True).start()
         self.port = self._runner.addresses[0][1]
 
     async def kill(self) -> None:

@@ -27,7 +27,11 @@ class TrafficAdapter(Protocol):
         """Return by pool name how each process stands, read in as few requests as the protocol allows.
 
         A process that can't be reached, or refuses, is there all the same, with its problem. A pool that a
-        process doesn't have is that process' problem.
+        process doesn't have is that process' problem; where a pool is only as long as it has members (a
+        service of Nacos or SOFARegistry), one that isn't there is empty.
+
+        Registries don't see requests, so their members have neither requests nor arrivals. A member that was
+        detached and has registered itself again is SERVING.
         """
 
     async def detach(self, pool: Pool, members: Collection[Member]) -> None:
@@ -37,7 +41,11 @@ class TrafficAdapter(Protocol):
         """
 
     async def attach(self, pool: Pool, members: Collection[Member]) -> None:
-        """Have all processes send requests to *members*, which are healthy; unknown ones are added."""
+        """Have all processes send requests to *members*, which are healthy; unknown ones are added.
+
+        Registries learn of a member from itself alone: one that was detached is put back unless it has
+        registered itself again, and one that never registered itself stays unknown.
+        """
 
     async def remove(self, pool: Pool, members: Collection[Member]) -> None:
         """Forget *members*, whose pods are gone or whose traffic is."""

@@ -58,9 +58,11 @@ class Registry(Rig, Protocol):
     """A provider whose members register themselves; consumers look them up and ask them directly.
 
     Attributes:
+        knows_pools: Whether a pool without members is told from one that isn't there.
         undoes_detach: Whether a client that registers itself again is back at once.
     """
 
+    knows_pools: bool
     undoes_detach: bool
 
     async def register_again(self, member: Member) -> None:

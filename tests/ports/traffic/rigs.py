@@ -7,13 +7,17 @@ import pytest
 
 from tests.ports.traffic.double import double_rig
 from tests.ports.traffic.haproxy import haproxy_rig
+from tests.ports.traffic.nacos import nacos_rig
 from tests.ports.traffic.rig import Registry, Rig
+from tests.ports.traffic.sofaregistry import sofaregistry_rig
 from tests.ports.traffic.zookeeper import zookeeper_rig
 
 MakeRegistry = Callable[[], AbstractAsyncContextManager[Registry]]
 MakeRig = Callable[[], AbstractAsyncContextManager[Rig]]
 
 REGISTRIES = [
+    pytest.param(nacos_rig, id="nacos-double"),
+    pytest.param(sofaregistry_rig, id="sofaregistry-double"),
     pytest.param(zookeeper_rig, id="zookeeper", marks=[pytest.mark.slow, pytest.mark.real]),
 ]
 

@@ -5,19 +5,20 @@ import atexit
 import functools
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from cafe.traffic.adapters.zookeeper import ZooKeeperAdapter
-from cafe.traffic.domain.facts import Member, Pool, ReplicaView
+from cafe.traffic.domain.facts import Member, Pool
 from cafe.traffic.ports import TrafficAdapter
 from testbed.waiting import wait_for
 from testbed.zookeeper import ZooKeeper, requirements
-from tests.ports.traffic.rig import Registry, Unanswered
-from tests.worlds.answering import Lost
-from tests.worlds.dubbo import SOON, Provider, Watching, end, session
+from tests.ports.traffic.registering import SOON, RegistryRig
+from tests.ports.traffic.rig import Registry
+from tests.worlds.answering import Answering
+from tests.worlds.dubbo import Provider, Watching, end, session
 
 _NUMBERS = itertools.count(1)
 
@@ -36,128 +37,60 @@ def ensemble() -> ZooKeeper:
     return made
 
 
-class Registering:
-    """An adapter, before whose first attach of a member its application registers itself.
-
-    So it is with registries: CAFE doesn't tell them of a member that they have never heard of.
-    """
-
-    def __init__(self, adapter: TrafficAdapter, rig: "ZooKeeperRig") -> None:
-        self._adapter = adapter
-        self._rig = rig
-
-    async def observe(self, pools: Collection[Pool]) -> Mapping[str, Sequence[ReplicaView]]:
-        return await self._adapter.observe(pools)
-
-    async def detach(self, pool: Pool, members: Collection[Member]) -> None:
-        await self._adapter.detach(pool, members)
-
-    async def attach(self, pool: Pool, members: Collection[Member]) -> None:
-        for member in members:
-            await self._rig.register_once(member)
-        await self._adapter.attach(pool, members)
-
-    async def remove(self, pool: Pool, members: Collection[Member]) -> None:
-        await self._adapter.remove(pool, members)
-
-    async def close(self) -> None:
-        await self._adapter.close()
-
-
-class ZooKeeperRig:
+class ZooKeeperRig(RegistryRig):
     """Asks a provider of whom the watching consumer at a server has heard."""
 
-    sees_arrivals = False
-    forgets = False
-    undoes_detach = True
+    knows_pools = True
 
     def __init__(self, servers: ZooKeeper, pool: Pool, consumers: Mapping[str, Watching]) -> None:
-        self.pool = pool
-        self.replicas = tuple(servers.addresses)
-        self.adapter: TrafficAdapter = Registering(ZooKeeperAdapter(servers.addresses), self)
         self._servers = servers
         self._any = ",".join(servers.addresses.values())
         self._consumers = consumers
-        self._providers: dict[str, Provider] = {}
+        super().__init__(pool, tuple(servers.addresses))
 
-    async def member(self, name: str) -> Member:
-        provider = Provider(name)
-        await provider.start()
-        self._providers[provider.address] = provider
-        return Member(name, "127.0.0.1", provider.port)
+    def make_adapter(self) -> TrafficAdapter:
+        return ZooKeeperAdapter(self._servers.addresses)
 
-    async def register_once(self, member: Member) -> None:
-        provider = self._providers[member.address]
-        if not provider.nodes:
-            await provider.register(self._any, self.pool.name)
+    def make_application(self, name: str) -> Answering:
+        return Provider(name)
+
+    async def register(self, application: Answering) -> None:
+        assert isinstance(application, Provider)
+        await application.register(self._any, self.pool.name)
 
     async def register_again(self, member: Member) -> None:
-        await self._providers[member.address].register_again()
-
-    async def restart(self, member: Member) -> None:
-        provider = self._providers[member.address]
-        await provider.kill()
-        await provider.start()
-        await provider.register(self._any, self.pool.name)
-
-    async def kill(self, member: Member) -> None:
-        await self._providers[member.address].kill()
-
-    async def take_over(self) -> None:
-        await self.adapter.close()
-        self.adapter = Registering(ZooKeeperAdapter(self._servers.addresses), self)
+        application = self.applications[member.address]
+        assert isinstance(application, Provider)
+        await application.register_again()
 
     def known(self, replica: str) -> Sequence[str]:
         return self._consumers[replica].addresses
 
-    async def ask(self, replica: str) -> str:
-        consumer = self._consumers[replica]
-        try:
-            return await consumer.post(consumer.choose())
-        except Lost as lost:
-            raise Unanswered from lost
-
-    async def hold(self, replica: str) -> tuple[str, Awaitable[str]]:
-        consumer = self._consumers[replica]
-        provider = self._providers[consumer.choose()]
-        answer = asyncio.create_task(consumer.post(provider.address, path="/hold"))
-        async with asyncio.timeout(SOON.total_seconds()):
-            while not provider.held:  # noqa: ASYNC110 -- over HTTP
-                await asyncio.sleep(0.01)
-        return provider.name, answer
-
-    async def release(self) -> None:
-        for provider in self._providers.values():
-            provider.release()
-
     async def stop(self, replica: str) -> None:
+        """Kill a server, and wait until those who are left have agreed on a leader."""
         self._servers.kill(replica)
-        await self._wait_serving([name for name in self.replicas if self._is_running(name)])
+        others = list(filter(self._is_running, self.replicas))
+
+        def look() -> bool:
+            return all(map(self._servers.is_serving, others))
+
+        await asyncio.to_thread(wait_for, "the others serve", look, SOON)
 
     async def start(self, replica: str) -> None:
         await asyncio.to_thread(self._servers.start, replica)
 
     async def settle(self) -> None:
-        running = list(filter(self._is_running, self.replicas))
+        running = filter(self._is_running, self.replicas)
         await asyncio.gather(*(self._consumers[name].wait_caught_up() for name in running))
 
     async def close(self) -> None:
-        await self.adapter.close()
         gone = [name for name in self.replicas if not self._is_running(name)]
         await asyncio.to_thread(self._servers.start, *gone)
-        everyone = [*self._providers.values(), *self._consumers.values()]
-        await asyncio.gather(*(one.close() for one in everyone))
+        await super().close()
+        await asyncio.gather(*(consumer.close() for consumer in self._consumers.values()))
 
     def _is_running(self, name: str) -> bool:
         return self._servers.servers[name].is_running()
-
-    async def _wait_serving(self, names: Collection[str]) -> None:
-        """Wait until those who are left have agreed on a leader."""
-
-        def look() -> bool:
-            return all(map(self._servers.is_serving, names))
-
-        await asyncio.to_thread(wait_for, "the others serve", look, SOON)
 
 
 @asynccontextmanager
