@@ -21,6 +21,7 @@ after it.
 """
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ Acl = tuple[tuple[int, str, str], ...]
 """Who may do what: permissions, scheme, id."""
 
 
+@functools.lru_cache(maxsize=16_384)
 def address_of(name: str) -> str | None:
     """Return `ip:port` of a registration's URL, by its node's name; None if it is no URL with both."""
     found = ADDRESS.match(unquote(name))
