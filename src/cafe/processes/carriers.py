@@ -11,6 +11,8 @@ from cafe.kube.client import Client
 from cafe.kube.errors import NotFound
 from cafe.kube.resources import Kind
 from cafe.traffic.adapters.haproxy import HAProxyAdapter
+from cafe.traffic.adapters.nacos import NacosAdapter
+from cafe.traffic.adapters.sofaregistry import SofaRegistryAdapter
 from cafe.traffic.adapters.zookeeper import ZooKeeperAdapter
 from cafe.traffic.domain.facts import Member, Pool, ReplicaView
 from cafe.traffic.ports import TrafficAdapter
@@ -35,9 +37,12 @@ class Carriers:
         kind = provider.spec.type
         if kind is ProviderType.HAPROXY:
             return HAProxyAdapter(replicas)
-        if kind is ProviderType.ZOOKEEPER:
+        if kind is ProviderType.SOFA_REGISTRY:
+            return SofaRegistryAdapter(replicas, self._client.clock)
+        if kind in {ProviderType.ZOOKEEPER, ProviderType.NACOS}:
             username, password = await self._credentials(provider)
-            return ZooKeeperAdapter(replicas, username, password)
+            speaks = ZooKeeperAdapter if kind is ProviderType.ZOOKEEPER else NacosAdapter
+            return speaks(replicas, username, password)
         raise Refusal(
             "ProviderUnknown",
             f"TrafficProvider {provider.metadata.name} is of type {kind}.",

@@ -61,7 +61,12 @@ class Publishing(Answering):
 
 
 class SofaRegistryRig(RegistryRig):
-    """Asks a publisher of those that a subscriber is pushed."""
+    """Asks a publisher of those that a subscriber is pushed.
+
+    Whoever was connected to a session server that is gone connects to another, and publishes again.
+    """
+
+    forgets = True
 
     def __init__(self, registry: SofaRegistry, sites: Mapping[str, Site], port: int) -> None:
         self.registry = registry
