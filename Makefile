@@ -9,7 +9,7 @@ export UV_SYSTEM_CERTS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-real demo-shop test check lint format generate golden testbed
-.PHONY: bench bench-scaling bench-growth clean mutants
+.PHONY: bench bench-scaling bench-growth bench-lossless clean mutants
 .PHONY: simulate simulate-long ablations sweep
 
 help: ## List the commands
@@ -63,6 +63,8 @@ bench: $(READY) ## The same rollout by CAFE, OpenKruise and a native Deployment,
 bench-scaling: $(READY) ## From no pod to 500 by the same three
 	@$(BIN)/python -m bench.scaling
 
+bench-lossless: $(READY) ## Requests lost while pods are changed, with the protocol and without, on real nodes
+	@$(BIN)/python -m bench.lossless
 bench-growth: $(READY) ## What one more app and one more revision cost among 100 pods and among 10,000
 	@$(BIN)/python -m bench.growth
 

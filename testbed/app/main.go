@@ -6,6 +6,10 @@
 // another image digest. Called as "pause" it only waits to be stopped, and buries orphans meanwhile:
 // it is the first process of a pod sandbox and of a node's namespace. Called as "sh" it succeeds at
 // once, whatever the script: so init containers of applications that no one here wrote end well.
+//
+// POST / is work: it takes 50 ms, or as long as the header X-Work says, and its body is written down in the
+// file $ACCOUNT/<host name> before the answer is sent, so that both sides can account for each request. How many
+// it works on, GET /metrics tells as app_requests_in_flight.
 package main
 
 import (
@@ -13,10 +17,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -114,6 +120,14 @@ func handler(who answer) http.Handler {
 		json.NewEncoder(w).Encode(who)
 		fmt.Println(r.Method, r.URL.Path)
 	})
+	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+		inFlight.Add(1)
+		defer inFlight.Add(-1)
+		work(w, r, who)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "# TYPE app_requests_in_flight gauge\napp_requests_in_flight %d\n", inFlight.Load())
+	})
 	mux.HandleFunc("POST /grpc.health.v1.Health/Check", serving)
 	mux.HandleFunc("GET /healthz", say)
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
@@ -124,6 +138,43 @@ func handler(who answer) http.Handler {
 		say(w, r)
 	})
 	return mux
+}
+
+// inFlight counts the requests that are worked on.
+var inFlight atomic.Int64
+
+// work does what a request asks for, writes it down, and says who did it.
+func work(w http.ResponseWriter, r *http.Request, who answer) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	if err != nil {
+		return
+	}
+	length := 50 * time.Millisecond
+	if asked, err := time.ParseDuration(r.Header.Get("X-Work")); err == nil {
+		length = asked
+	}
+	time.Sleep(length)
+	if err := writeDown(who.Host, fmt.Sprintf("%s %s\n", body, who.Version)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(who)
+}
+
+// writeDown appends a line to this host's account; a line is one write, so none is torn.
+func writeDown(host, line string) error {
+	folder := os.Getenv("ACCOUNT")
+	if folder == "" {
+		return nil
+	}
+	file, err := os.OpenFile(filepath.Join(folder, host), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = file.WriteString(line)
+	return err
 }
 
 // serving answers a gRPC health check with SERVING: a frame of no compression and two bytes, which

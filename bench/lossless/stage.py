@@ -1,0 +1,254 @@
+"""The stage: a control plane, two real nodes, CAFE's controller, and an application of ten pods."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bench.lossless.carriers import PROVIDER
+from cafe.api.names import API_VERSION, CONTROLLER_NAMESPACE, PROTECTION_PREFIX, SPECIFIED_DELETE_LABEL
+from testbed import ControlPlane, control_plane, real_nodes
+from testbed.client import MERGE, Client, RequestFailed
+from testbed.images import PORT, PRODUCTPAGE
+from testbed.waiting import wait_for
+from testbed.watching import watching
+
+NAME: Final = "web"
+PODS: Final = 10
+CELLS: Final = ("cell-a", "cell-b")
+V1, V2 = (f"{PRODUCTPAGE}:{tag}" for tag in ("v1", "v2"))
+SPACE: Final = "/api/v1/namespaces/default"
+OURS: Final = f"/apis/{API_VERSION}/namespaces/default"
+PROVIDERS: Final = f"/apis/{API_VERSION}/namespaces/{CONTROLLER_NAMESPACE}/trafficproviders"
+PATIENCE: Final = timedelta(minutes=5)
+
+
+@dataclass
+class Stage:
+    """Where it happens.
+
+    Attributes:
+        account: Directory in which applications write down what they worked on.
+        pods: As a watch shows them, by UID.
+    """
+
+    plane: ControlPlane
+    account: Path
+    pods: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Client:
+        """Return the way to the API."""
+        return self.plane.client
+
+    def app(self) -> Any:  # noqa: ANN401 -- a CafeDeployment
+        """Return the application as it is now."""
+        return self.client.get(f"{OURS}/cafedeployments/{NAME}")
+
+    def service_address(self) -> str:
+        """Return the cluster IP of the application's Service."""
+        return str(self.client.get(f"{SPACE}/services/{NAME}")["spec"]["clusterIP"])
+
+    def deploy(self) -> None:
+        """Make the Service and the application."""
+        spec = {"selector": {"app": NAME}, "ports": [{"port": PORT, "targetPort": PORT}]}
+        self.client.create(f"{SPACE}/services", {"metadata": {"name": NAME}, "spec": spec})
+        container = {
+            "name": "app",
+            "image": V1,
+            "imagePullPolicy": "IfNotPresent",
+            "env": [{"name": "ACCOUNT", "value": "/account"}],
+            "volumeMounts": [{"name": "account", "mountPath": "/account"}],
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": PORT}, "periodSeconds": 1},
+        }
+        template = {
+            "metadata": {"labels": {"app": NAME}},
+            "spec": {
+                "nodeSelector": {"cafe.test/node": "real"},
+                "terminationGracePeriodSeconds": 1,
+                "containers": [container],
+                "volumes": [{"name": "account", "hostPath": {"path": str(self.account)}}],
+            },
+        }
+        strategy = {"upgradeType": "Batch", "batchSize": PODS, "maxUnavailable": 1}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "CafeDeployment",
+            "metadata": {"name": NAME},
+            "spec": {
+                "replicas": PODS,
+                "selector": {"matchLabels": {"app": NAME}},
+                "topology": {"unitType": "Cell", "values": list(CELLS)},
+                "strategy": strategy,
+                "template": template,
+            },
+        }
+        self.client.create(f"{OURS}/cafedeployments", body)
+        self.wait_complete()
+
+    def bind(self, provider: Mapping[str, Any] | None, pool: Mapping[str, Any] | None) -> None:
+        """Declare what carries the application."""
+        if provider is not None:
+            self._create(PROVIDERS, "TrafficProvider", PROVIDER, provider)
+        spec = {"app": NAME, "pools": [pool] if pool is not None else [], "services": pool is None}
+        self._create(f"{OURS}/trafficbindings", "TrafficBinding", NAME, spec)
+        self.wait_published(1)
+
+    def _create(self, path: str, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        self.client.create(path, body)
+
+    def leave_alone(self) -> None:
+        """Declare that nothing carries it: no pod is guarded."""
+        spec = {"app": NAME, "pools": [], "services": False}
+        self._create(f"{OURS}/trafficbindings", "TrafficBinding", NAME, spec)
+        self.wait_published(0)
+
+    def unbind(self) -> None:
+        """Take both back."""
+        for path in (f"{OURS}/trafficbindings/{NAME}", f"{PROVIDERS}/{PROVIDER}"):
+            try:
+                self.client.delete(path)
+            except RequestFailed as failed:
+                if failed.reason != "NotFound":
+                    raise
+            self._wait_gone(path)
+
+    def _wait_gone(self, path: str) -> None:
+        def is_gone() -> bool:
+            try:
+                self.client.get(path)
+            except RequestFailed as failed:
+                return failed.reason == "NotFound"
+            return False
+
+        wait_for(f"{path} is gone", is_gone, PATIENCE)
+
+    def wait_published(self, protections: int) -> None:
+        """Wait until each pod is ready and has that many protections."""
+
+        def look() -> bool:
+            found = list(self.pods.values())
+            return len(found) >= 1 and all(
+                len([f for f in p["metadata"].get("finalizers") or [] if f.startswith("prot.")])
+                == protections
+                for p in found
+            )
+
+        wait_for(f"{protections} protections of each pod", look, PATIENCE)
+
+    def wait_complete(self) -> None:
+        """Wait until the newest spec is released whole."""
+
+        def look() -> bool:
+            found = self.app()
+            status = found.get("status") or {}
+            is_new = status.get("observedGeneration") == found["metadata"]["generation"]
+            return is_new and status.get("phase") == "Complete"
+
+        wait_for("the release is whole", look, PATIENCE)
+
+    # Operations.
+
+    def release(self, image: str) -> None:
+        """Have all pods run another image."""
+        template = self.app()["spec"]["template"]
+        template["spec"]["containers"][0]["image"] = image
+        self.client.patch(f"{OURS}/cafedeployments/{NAME}", {"spec": {"template": template}}, MERGE)
+        self.wait_complete()
+
+    def scale(self, replicas: int) -> None:
+        """Have that many pods."""
+        self.client.patch(f"{OURS}/cafedeployments/{NAME}", {"spec": {"replicas": replicas}}, MERGE)
+        wait_for(f"{replicas} pods", lambda: len(self.pods) == replicas, PATIENCE)
+        self.wait_complete()
+
+    def replace(self, count: int) -> None:
+        """Have pods made anew, elsewhere or where they were."""
+        chosen = sorted(self.pods.values(), key=lambda p: str(p["metadata"]["name"]))[:count]
+        for pod in chosen:
+            body = {"metadata": {"labels": {SPECIFIED_DELETE_LABEL: "true"}}}
+            self.client.patch(f"{SPACE}/pods/{pod['metadata']['name']}", body, MERGE)
+        gone = {pod["metadata"]["uid"] for pod in chosen}
+        wait_for("they are gone", lambda: not gone & self.pods.keys(), PATIENCE)
+        wait_for("others serve", lambda: len(self.pods) == PODS, PATIENCE)
+        self.wait_complete()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Build the stage, and take it down."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cafe-lossless-")))
+        folder.chmod(0o777)
+        plane = stack.enter_context(control_plane())
+        stack.enter_context(real_nodes(plane, CELLS))
+        log = stack.enter_context((folder / "controller.log").open("wb"))
+        stack.callback(_controller(plane, log.fileno()))
+        account = folder / "account"
+        account.mkdir(mode=0o777)
+        made = Stage(plane, account)
+        wait_for("the kinds", lambda: _has_kinds(plane.client), PATIENCE)
+        stack.enter_context(watching(plane.client, f"{SPACE}/pods", lambda e, p: _saw(made, e, p)))
+        made.deploy()
+        yield made
+
+
+def _controller(plane: ControlPlane, log: int) -> Callable[[], None]:
+    command = [sys.executable, "-m", "cafe.processes.controller", f"--kubeconfig={plane.kubeconfig}"]
+    here = ("--webhook-host=127.0.0.1", "--webhook-bind=127.0.0.1", "--webhook-port=0")
+    whole = [*command, "--install-crds", "--no-leader-elect", *here]
+    process = subprocess.Popen(whole, stdout=log, stderr=log, env=dict(os.environ))
+
+    def end() -> None:
+        process.terminate()
+        process.wait(30)
+
+    return end
+
+
+def _protections(pod: Mapping[str, Any]) -> int:
+    return sum(f.startswith(PROTECTION_PREFIX) for f in pod["metadata"].get("finalizers") or [])
+
+
+def _has_kinds(client: Client) -> bool:
+    try:
+        client.get(PROVIDERS)
+    except RequestFailed:
+        return False
+    return True
+
+
+def _saw(made: Stage, event: str, pod: Mapping[str, Any]) -> None:
+    uid = pod["metadata"]["uid"]
+    known = dict(made.pods)
+    if event == "DELETED":
+        known.pop(uid, None)
+    else:
+        known[uid] = pod
+    made.pods = known
+
+
+async def in_thread(work: Callable[[], None]) -> None:
+    """Do blocking work while the loop goes on."""
+    done = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 -- told to who waits
+            loop.call_soon_threadsafe(done.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(done.set_result, None)
+
+    threading.Thread(target=run, daemon=True).start()
+    await done
