@@ -85,6 +85,8 @@ ROOTS = [
     "storage/v1.CSIDriver",
     "storage/v1.VolumeAttachment",
     "admissionregistration/v1.ValidatingWebhookConfiguration",
+    "admissionregistration/v1.ValidatingAdmissionPolicy",
+    "admissionregistration/v1.ValidatingAdmissionPolicyBinding",
     "admissionregistration/v1.MutatingWebhookConfiguration",
     "authentication/v1.TokenReview",
     "authentication/v1.TokenRequest",

@@ -1,4 +1,4 @@
-"""The table: per carrier and operation, requests, lost, doubled, seconds per pod; with and without the protocol.
+"""The table: for each carrier and operation what was sent, lost and doubled; with the protocol and without.
 
 python -m bench.lossless [--carriers HAProxy,Service,ZooKeeper] [--rate 200] [--only-with]
 """

@@ -1,4 +1,4 @@
-"""Installs CAFE's kinds into a cluster."""
+"""Installs CAFE's kinds, and the guard of pods under traffic, into a cluster."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from cafe.kube.client import Client
 from cafe.kube.objects import NAMESPACES
 from cafe.kube.patches import ApplyPatch
 from cafe.kube.resources import Kind
+from cafe.processes.policies import guard
 
 CRDS: Kind[dict[str, Any]] = Kind(
     "apiextensions.k8s.io",
@@ -24,7 +25,7 @@ PERIOD = timedelta(milliseconds=100)
 
 
 async def install(client: Client, namespace: str) -> None:
-    """Apply the controller's namespace and the CRDs, and wait until the API server serves them.
+    """Apply the controller's namespace, the CRDs and the guard of traffic; wait until kinds are served.
 
     Raises:
         Unavailable: They are not served within 30 s.
@@ -40,6 +41,7 @@ async def install(client: Client, namespace: str) -> None:
             if client.clock.monotonic() > deadline:
                 raise Unavailable(f"The API server does not serve {key.name} after {PATIENCE}")
             await client.clock.sleep(PERIOD)
+    await guard(client)
 
 
 def _is_established(crd: dict[str, Any]) -> bool:

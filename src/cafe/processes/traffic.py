@@ -65,6 +65,16 @@ class TrafficParts:
         self.pod_reconciler = PodTrafficReconciler(self.pods, clock)
         self.binding_reconciler = BindingReconciler(KubeBindings(client, self.watched, clock))
         self._clock = clock
+        self._wake_pod: Callable[[ObjectKey], None] = lambda _: None
+
+    def ask_for_eviction(self, key: ObjectKey, uid: str) -> None:
+        """Have a pod drained, since its eviction is asked for now."""
+        self.wishes.ask(uid)
+        self._wake_pod(key)
+
+    def on_wish(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Call *wake* with the key of a pod whose eviction is asked for."""
+        self._wake_pod = wake
 
     def loops(self, make: MakeAdapter, may_act: Callable[[], bool]) -> "ProviderLoops":
         """Return the loops of all providers, Services included."""

@@ -29,7 +29,7 @@ from cafe.placement.domain.spread import spread
 from cafe.processes.carriers import Carriers, MakeAdapter
 from cafe.processes.guard import WebhookSettings, guarding_evictions
 from cafe.processes.traffic import ProviderLoops, TrafficParts
-from cafe.traffic.contract import Expecting, Unemployed
+from cafe.traffic.contract import Drains, Expecting, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.evictions import Evictions
@@ -112,6 +112,7 @@ class WorkloadControllers:
         self._teller = EventTeller(self._recorder)
         self._metrics = ControllerMetrics(around.registry)
         self._expecting: Expecting = Unemployed()
+        self._drains: Drains | None = None
         self._loops: ProviderLoops | None = None
         self._controllers: list[Controller] = []
         if "traffic" in around.controllers:
@@ -122,11 +123,12 @@ class WorkloadControllers:
 
     def _traffic(self, client: Client) -> tuple[Controller, Controller]:
         parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
-        self._expecting = parts.pods
+        self._expecting, self._drains = parts.pods, parts
         self._loops = parts.loops(self._around.make_adapter or Carriers(client).make, self._may_judge)
         pods = self._controller("traffic", parts.pod_reconciler.reconcile)
         bindings = self._controller("trafficbinding", parts.binding_reconciler.reconcile)
         parts.watched.wake_pods(pods.queue.add)
+        parts.on_wish(pods.queue.add)
         parts.watched.wake_bindings(bindings.queue.add)
         self._loops.watch()
         return pods, bindings
@@ -140,7 +142,7 @@ class WorkloadControllers:
         app_controller = self._controller(
             "cafedeployment", CafeDeploymentReconciler(apps, Placement(spread, move), adoptions).reconcile
         )
-        self.evictions = Evictions(watched, sets, apps, clock, self._may_judge)
+        self.evictions = Evictions(watched, sets, apps, clock, self._may_judge, self._drains)
         watched.wake_sets(set_controller.queue.add)
         watched.wake_apps(app_controller.queue.add)
         return set_controller, app_controller

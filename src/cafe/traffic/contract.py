@@ -24,6 +24,7 @@ from cafe.api.trafficmarks import (
     read_operations,
     write_mark,
 )
+from cafe.kernel import ObjectKey
 
 STUCK = "DrainStuck"
 """The reason that is told when a drain has taken longer than its deadline."""
@@ -187,6 +188,17 @@ class Unemployed:
         """Return nothing."""
         del namespace, labels
         return ""
+
+
+class Drains(Protocol):
+    """Takes pods out of traffic for those who ask again and again until it is done."""
+
+    def ask_for_eviction(self, key: ObjectKey, uid: str) -> None:
+        """Have a pod drained, since its eviction is asked for now; given up if nobody asks any more."""
+
+
+EVICTION = "evict"
+"""Name of the operation that an eviction asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from cafe_sim.apiserver.dispatch import Answer, Caller, Dispatcher
 from cafe_sim.apiserver.kinds.catalogue import builtin_resources
 from cafe_sim.apiserver.metadata import stamp
 from cafe_sim.apiserver.operations import Operations
+from cafe_sim.apiserver.policies import PolicyAdmission
 from cafe_sim.apiserver.registry import Registry
 from cafe_sim.apiserver.resource import Resource
 from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookCaller, WebhookFailure, WebhookReply, finish
@@ -72,7 +73,7 @@ class ApiServer:
         if serves_metrics:
             self.registry.add(metrics_resource(self.now))
         self.tracker = FieldTracker(self)
-        admission = WebhookAdmission(BuiltinAdmission(self), self)
+        admission = WebhookAdmission(PolicyAdmission(BuiltinAdmission(self), self), self)
         tracker = self.tracker if tracks_fields else NoTracker()
         self.operations = Operations(self.store, self, admission, tracker)
         changes = Changes(self.store, self.operations, self.tracker)

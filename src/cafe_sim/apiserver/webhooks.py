@@ -15,11 +15,11 @@ import msgspec
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
 from cafe_sim.apiserver.errors import StatusError
+from cafe_sim.apiserver.matching import concerns, operation_of
 from cafe_sim.apiserver.patches.json_patch import apply_json_patch
 from cafe_sim.apiserver.resource import Surroundings
-from cafe_sim.apiserver.selectors import matches_selector
 from cafe_sim.apiserver.steps import Steps, WebhookCall, WebhookFailure, WebhookReply
-from cafe_sim.apiserver.values import Value, dig
+from cafe_sim.apiserver.values import dig
 from cafe_sim.apiserver.writing import Admission
 from cafe_sim.contract import Json
 
@@ -115,27 +115,14 @@ class WebhookAdmission:
         return changed
 
     def _concerns(self, hook: Json, target: Target, new: Json, old: Json | None) -> bool:
-        operation = _operation(new, old)
-        if not any(_fits(rule, target, operation) for rule in hook.get("rules") or []):
+        if not concerns(hook, target, (new, old), self._around):
             return False
-        namespace = self._labels_of_namespace(target)
-        if namespace is not None and not matches_selector(hook.get("namespaceSelector") or {}, namespace):
-            return False
-        selector = hook.get("objectSelector") or {}
-        labels = [dig(obj, "metadata", "labels") for obj in (new, old) if obj]
-        if not any(matches_selector(selector, each) for each in labels):
-            return False
-        variables = {"object": new or None, "oldObject": old, "request": {"operation": operation}}
+        variables = {
+            "object": new or None,
+            "oldObject": old,
+            "request": {"operation": operation_of(new, old)},
+        }
         return all(_holds(item, variables) for item in hook.get("matchConditions") or [])
-
-    def _labels_of_namespace(self, target: Target) -> Json | None:
-        name = target.namespace if target.resource.is_namespaced else ""
-        if target.resource.key == "namespaces":
-            name = target.name
-        if not name:
-            return None
-        found = self._around.find("namespaces", "", name)
-        return dig(found, "metadata", "labels") or {}
 
     def _ask(
         self, hook: Json, target: Target, context: Context, objects: tuple[Json, Json | None]
@@ -171,7 +158,7 @@ class WebhookAdmission:
             "requestKind": kind,
             "requestResource": place,
             "name": target.name or dig(new, "metadata", "name") or "",
-            "operation": _operation(new, old),
+            "operation": operation_of(new, old),
             "userInfo": {"username": context.user.name, "groups": list(context.user.groups)},
             "object": new or None,
             "oldObject": old,
@@ -183,40 +170,6 @@ class WebhookAdmission:
         if target.subresource:
             request["subResource"] = request["requestSubResource"] = target.subresource
         return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
-
-
-def _operation(new: Json, old: Json | None) -> str:
-    if not new:
-        return "DELETE"
-    return "CREATE" if old is None else "UPDATE"
-
-
-def _fits(rule: Json, target: Target, operation: str) -> bool:
-    resource = target.resource
-    path = f"{resource.plural}/{target.subresource}" if target.subresource else resource.plural
-    wanted = rule.get("resources") or []
-    scope = "Namespaced" if resource.is_namespaced else "Cluster"
-    return (
-        _listed(rule.get("operations"), operation)
-        and _listed(rule.get("apiGroups"), resource.group)
-        and _listed(rule.get("apiVersions"), resource.version)
-        and rule.get("scope", "*") in {"*", scope}
-        and any(_fits_path(item, path) for item in wanted)
-    )
-
-
-def _listed(words: Value, word: str) -> bool:
-    return "*" in (words or []) or word in (words or [])
-
-
-def _fits_path(pattern: str, path: str) -> bool:
-    plural, _, subresource = pattern.partition("/")
-    has, _, sub = path.partition("/")
-    if pattern in {"*/*", path}:
-        return True
-    if plural not in {"*", has}:
-        return False
-    return subresource == sub or (subresource == "*" and bool(sub))
 
 
 def _holds(condition: Json, variables: Json) -> bool:

@@ -39,7 +39,9 @@ _NAMESPACED = {
 _CLUSTER_WIDE = {
     "": "namespaces:Namespace nodes:Node persistentvolumes:PersistentVolume",
     "admissionregistration.k8s.io": "mutatingwebhookconfigurations:MutatingWebhookConfiguration "
-    "validatingwebhookconfigurations:ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations:ValidatingWebhookConfiguration "
+    "validatingadmissionpolicies:ValidatingAdmissionPolicy "
+    "validatingadmissionpolicybindings:ValidatingAdmissionPolicyBinding",
     "apiextensions.k8s.io": "customresourcedefinitions:CustomResourceDefinition",
     "networking.k8s.io": "ingressclasses:IngressClass",
     "rbac.authorization.k8s.io": "clusterroles:ClusterRole clusterrolebindings:ClusterRoleBinding",

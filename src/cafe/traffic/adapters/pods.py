@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from cafe.api.names import APP_LABEL
+from cafe.api.names import APP_LABEL, TRAFFIC_GATE
 from cafe.api.trafficmarks import Operation
 from cafe.kernel import Clock, Note, ObjectKey
 from cafe.kube.kinds import IN_PLACE_SETS
@@ -79,9 +79,11 @@ class KubePodTraffic:
         if fact is None:
             fact = self._facts[key] = pod_traffic(pod)
         owner = pod.metadata.controller
+        # One that was made without the gate can't leave Services alive: nobody promises anything for it.
+        is_gated = any(gate.condition_type == TRAFFIC_GATE for gate in pod.spec.readiness_gates)
         return PodView(
             pod=fact,
-            employers=self._watched.employers(key.namespace, pod.metadata.labels),
+            employers=self._watched.employers(key.namespace, pod.metadata.labels) if is_gated else (),
             asked=self._wishes.age(fact.uid),
             is_served=owner is not None and owner.kind == IN_PLACE_SETS.kind,
         )

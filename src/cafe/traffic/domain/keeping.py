@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cafe.api.trafficmarks import Operation, OperationType
+from cafe.traffic.contract import EVICTION
 from cafe.traffic.domain.facts import Employer, PodTraffic
-
-EVICTION = "evict"
-"""Name of the operation that an eviction asks for."""
 
 HEARTBEAT = timedelta(minutes=2)
 """An eviction that is not asked for again for so long was given up: kubectl drain asks every five seconds."""

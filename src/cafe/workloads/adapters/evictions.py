@@ -9,6 +9,7 @@ from cafe.kernel import Clock, ObjectKey, Refusal
 from cafe.kube.admission import Denial, Review
 from cafe.kube.kinds import IN_PLACE_SETS
 from cafe.kube.objects import Pod
+from cafe.traffic.contract import EVICTION, Drains, TrafficFact
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.door import Door
 from cafe.workloads.adapters.podfacts import convert
@@ -26,7 +27,13 @@ class Evictions:
     """Judges evictions of pods of InPlaceSets, and of native sets that a CafeDeployment owns."""
 
     def __init__(
-        self, watched: Watched, sets: KubeSets, apps: KubeApps, clock: Clock, may_judge: Callable[[], bool]
+        self,
+        watched: Watched,
+        sets: KubeSets,
+        apps: KubeApps,
+        clock: Clock,
+        may_judge: Callable[[], bool],
+        drains: Drains | None = None,
     ) -> None:
         """Judge by what *watched* shows.
 
@@ -36,7 +43,9 @@ class Evictions:
             apps: CafeDeployments.
             clock: For pods that must have been ready for a while.
             may_judge: Whether we lead: only the leader knows what is being taken.
+            drains: Takes guarded pods out of traffic first; None if nobody guards any.
         """
+        self._drains = drains
         self._watched = watched
         self._sets = sets
         self._apps = apps
@@ -65,9 +74,17 @@ class Evictions:
         why = why_not(fact)
         if why is not None:
             return Denial(why, TOO_MANY, "TooManyRequests")
-        if fact.serves and not _is_rehearsed(review):
-            self.door.promise(owner.uid, pod.metadata.uid)
-        return None
+        return None if _is_rehearsed(review) else self._take(pod, owner.uid, serves=fact.serves)
+
+    def _take(self, pod: Pod, owner: str, *, serves: bool) -> Denial | None:
+        """Count a pod as taken, and have its traffic drained; return what is still waited for."""
+        if serves:
+            self.door.promise(owner, pod.metadata.uid)
+        traffic = convert(pod).traffic
+        if self._drains is None or not traffic.is_guarded or traffic.is_drained_for(EVICTION):
+            return None
+        self._drains.ask_for_eviction(pod.key, pod.metadata.uid)
+        return Denial(_wait_for(pod, traffic), TOO_MANY, "TooManyRequests")
 
     def _fact(self, pod: Pod, kind: str, owner: str) -> EvictionFact | None:
         key = ObjectKey(pod.metadata.namespace, owner)
@@ -113,6 +130,13 @@ class Evictions:
         dwell = Dwell(self._clock.now(), timedelta(seconds=min_ready_seconds))
         is_taken = pod.metadata.uid in self.door.away(_owner_uid(pod))
         return dwell.is_available(convert(pod)) and not is_taken
+
+
+def _wait_for(pod: Pod, traffic: TrafficFact) -> str:
+    if traffic.stuck:
+        return f"Pod {pod.key} may not be evicted yet: its traffic doesn't go. {'; '.join(traffic.stuck)}."
+    held = ", ".join(traffic.holders) or "nobody any more, which is being proven"
+    return f"Pod {pod.key} leaves traffic first: it may still receive requests from {held}. Try again."
 
 
 def _owner_uid(pod: Pod) -> str:

@@ -209,7 +209,7 @@ class KubeSets:
             return convert(await self._resize(view, step))
         now = self._clock.now()
         expected = ""
-        if isinstance(step, LowerGate | Withdraw):
+        if isinstance(step, LowerGate | Withdraw) and step.pod.has_traffic_gate:
             labels = self._labels_of(view, step.pod)
             expected = self._expecting.expected_text(view.owner.metadata.namespace, labels)
         patch, subresource = patch_of(step, now, expected)

@@ -129,6 +129,11 @@ CATALOGUE = (
     Entry("admissionregistration/v1.ValidatingWebhookConfiguration", _HOOKS,
           "validatingwebhookconfigurations",
           _stored(has_generation=True, needs_version=True), "", "api-extensions", is_namespaced=False),
+    Entry("admissionregistration/v1.ValidatingAdmissionPolicy", _HOOKS, "validatingadmissionpolicies",
+          _stored(has_generation=True, needs_version=True), "", "api-extensions", is_namespaced=False),
+    Entry("admissionregistration/v1.ValidatingAdmissionPolicyBinding", _HOOKS,
+          "validatingadmissionpolicybindings",
+          _stored(has_generation=True, needs_version=True), "", "api-extensions", is_namespaced=False),
     Entry("apiextensions/v1.CustomResourceDefinition", "apiextensions.k8s.io", "customresourcedefinitions",
           lambda _: DefinitionRules(), "crd crds", "api-extensions", STATUS, is_namespaced=False),
 )  # fmt: skip
