@@ -54,6 +54,7 @@ def operations(at: Stage) -> Iterator[tuple[str, int, Callable[[], None]]]:
     yield "scale-in by 4", 4, lambda: at.scale(6)
     yield "scale-out by 4", 4, lambda: at.scale(10)
     yield "replacement of 4", 4, lambda: at.replace(4)
+    yield "kubectl drain of a node", 5, at.drain
 
 
 async def measure(at: Stage, carrier: Carrier, rate: float, *, is_guarded: bool) -> list[Row]:

@@ -182,6 +182,34 @@ class Stage:
         wait_for("others serve", lambda: len(self.pods) == PODS, PATIENCE)
         self.wait_complete()
 
+    def drain(self) -> None:
+        """Have a node emptied by `kubectl drain`, and take it back into service."""
+        self._allow(PODS // 2)
+        nodes = sorted({str(pod["spec"]["nodeName"]) for pod in self.pods.values()})
+        gone = {uid for uid, pod in self.pods.items() if pod["spec"]["nodeName"] == nodes[0]}
+        words = ("drain", nodes[0], "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=180s")
+        self.kubectl(*words, f"--pod-selector=app={NAME}")
+        wait_for("its pods are gone", lambda: not gone & self.pods.keys(), PATIENCE)
+        self.kubectl("uncordon", nodes[0])
+        self.wait_complete()
+        self._allow(1)
+
+    def _allow(self, count: int) -> None:
+        body = {"spec": {"strategy": {"maxUnavailable": count}}}
+        self.client.patch(f"{OURS}/cafedeployments/{NAME}", body, MERGE)
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl; return all that it says.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        command = [str(Path(sys.executable).with_name("kubectl")), "--kubeconfig", str(self.plane.kubeconfig)]
+        done = subprocess.run([*command, *words], text=True, capture_output=True, timeout=240, check=False)
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, words, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
 
 @contextmanager
 def stage() -> Iterator[Stage]:
