@@ -1,6 +1,6 @@
 """The table: for each carrier and operation what was sent, lost and doubled; with the protocol and without.
 
-python -m bench.lossless [--carriers HAProxy,Service,ZooKeeper] [--rate 200] [--only-with]
+python -m bench.lossless [--carriers HAProxy,Envoy] [--rate 200] [--only-with]
 """
 
 import argparse
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bench.lossless.carriers import ByHAProxy, ByService, ByZooKeeper, Carrier
+from bench.lossless.carriers import ByEnvoy, ByHAProxy, ByService, ByZooKeeper, Carrier
 from bench.lossless.load import Account, Load, handled
 from bench.lossless.stage import V1, V2, Stage, in_thread, stage
 from bench.machine import machine
 from cafe.kernel import SystemClock
 
 CLOCK: Final = SystemClock()
-CARRIERS: Final = ("HAProxy", "Service", "ZooKeeper")
+CARRIERS: Final = ("HAProxy", "Envoy", "ZooKeeper", "Service")
 ENOUGH: Final = 10_000
 """Requests for each carrier: what the operations leave over is sent in quiet."""
 
@@ -107,8 +107,10 @@ async def _follow(at: Stage, carrier: Carrier, *, is_guarded: bool) -> None:
         await asyncio.sleep(0.02)
 
 
-def make(name: str, at: Stage) -> Carrier:
+def make(name: str, at: Stage, *, is_guarded: bool) -> Carrier:
     """Return a carrier by its name."""
+    if name == "Envoy":
+        return ByEnvoy(at.discovery_port if is_guarded else 0)
     if name == "HAProxy":
         return ByHAProxy()
     return ByService(at.service_address()) if name == "Service" else ByZooKeeper()
@@ -121,7 +123,7 @@ async def run(names: list[str], rate: float, *, both: bool) -> int:
         rows: list[Row] = []
         for name in names:
             for is_guarded in (True, False) if both else (True,):
-                carrier = make(name, at)
+                carrier = make(name, at, is_guarded=is_guarded)
                 try:
                     rows += await measure(at, carrier, rate, is_guarded=is_guarded)
                 finally:

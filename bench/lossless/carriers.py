@@ -15,14 +15,17 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
 
 from bench.lossless.load import Choose, in_turn
+from cafe.traffic.adapters.discovery import Files
+from cafe.traffic.adapters.envoy import EnvoyAdapter
 from cafe.traffic.adapters.haproxy import HAProxyAdapter
 from cafe.traffic.adapters.parking import address_of
 from cafe.traffic.domain.facts import Member, Pool
+from cafe.traffic.ports import TrafficAdapter
+from testbed.envoy import CLUSTER, PROVIDER, Envoy
 from testbed.haproxy import HAProxy
 from testbed.images import PORT
 from testbed.zookeeper import ZooKeeper
 
-PROVIDER: Final = "carrier"
 DIRECTORY: Final = "/dubbo/shop.Cart/providers"
 QUIET: Final = logging.getLogger("bench.kazoo")
 QUIET.setLevel(logging.CRITICAL)
@@ -87,25 +90,66 @@ class ByHAProxy:
 
     async def follow(self, pods: Pods, *, is_guarded: bool) -> None:
         """Without CAFE: have as members whoever is ready."""
-        if is_guarded:
-            return
-        ready = {
-            uid: Member(pod["metadata"]["name"], pod["status"]["podIP"], PORT)
-            for uid, pod in pods.items()
-            if is_ready(pod)
-        }
-        pool = Pool("web", PORT)
-        gone = [member for uid, member in self._members.items() if uid not in ready]
-        new = [member for uid, member in ready.items() if uid not in self._members]
-        self._members = ready
-        if gone:
-            await self._adapter.remove(pool, gone)
-        if new:
-            await self._adapter.attach(pool, new)
+        if not is_guarded:
+            self._members = await have_ready(self._adapter, Pool("web", PORT), self._members, pods)
 
     async def close(self) -> None:
         """End both processes."""
         self.processes.close()
+
+
+class ByEnvoy:
+    """Two processes; without CAFE, something that follows readiness, as control planes of meshes do."""
+
+    name = "Envoy"
+    is_reusing = True
+
+    def __init__(self, discovery_port: int) -> None:
+        """Have them ask at that port of loopback; at 0, watch files that are written here."""
+        self.processes = Envoy(2, discovery_port=discovery_port)
+        self._adapter = EnvoyAdapter(self.processes.addresses, Files(self.processes.files))
+        self._members: dict[str, Member] = {}
+
+    def declared(self) -> Mapping[str, Any] | None:
+        """Return the spec of its TrafficProvider."""
+        replicas = [{"name": n, "address": a} for n, a in self.processes.addresses.items()]
+        return {"type": "Envoy", "replicas": replicas}
+
+    def pool(self) -> Mapping[str, Any] | None:
+        """Return the pool of the TrafficBinding."""
+        return {"name": "mesh", "provider": PROVIDER, "pool": CLUSTER, "port": PORT}
+
+    def choose(self) -> Choose:
+        """Ask both processes in turn."""
+        return in_turn(lambda: list(self.processes.fronts.values()))
+
+    async def follow(self, pods: Pods, *, is_guarded: bool) -> None:
+        """Without CAFE: have as members whoever is ready."""
+        if not is_guarded:
+            self._members = await have_ready(self._adapter, Pool(CLUSTER, PORT), self._members, pods)
+
+    async def close(self) -> None:
+        """End both processes."""
+        await self._adapter.close()
+        self.processes.close()
+
+
+async def have_ready(
+    adapter: TrafficAdapter, pool: Pool, before: Mapping[str, Member], pods: Pods
+) -> dict[str, Member]:
+    """Have as members of a pool whoever is ready; return them by UID."""
+    ready = {
+        uid: Member(pod["metadata"]["name"], pod["status"]["podIP"], PORT)
+        for uid, pod in pods.items()
+        if is_ready(pod)
+    }
+    gone = [member for uid, member in before.items() if uid not in ready]
+    new = [member for uid, member in ready.items() if uid not in before]
+    if gone:
+        await adapter.remove(pool, gone)
+    if new:
+        await adapter.attach(pool, new)
+    return ready
 
 
 class ByService:

@@ -13,10 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from bench.lossless.carriers import PROVIDER
 from cafe.api.names import API_VERSION, CONTROLLER_NAMESPACE, PROTECTION_PREFIX, SPECIFIED_DELETE_LABEL
 from testbed import ControlPlane, control_plane, real_nodes
 from testbed.client import MERGE, Client, RequestFailed
+from testbed.controlplane import free_ports
+from testbed.envoy import PROVIDER
 from testbed.images import PORT, PRODUCTPAGE
 from testbed.waiting import wait_for
 from testbed.watching import watching
@@ -37,11 +38,13 @@ class Stage:
 
     Attributes:
         account: Directory in which applications write down what they worked on.
+        discovery_port: Where the controller serves discovery, on loopback.
         pods: As a watch shows them, by UID.
     """
 
     plane: ControlPlane
     account: Path
+    discovery_port: int
     pods: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -220,20 +223,22 @@ def stage() -> Iterator[Stage]:
         plane = stack.enter_context(control_plane())
         stack.enter_context(real_nodes(plane, CELLS))
         log = stack.enter_context((folder / "controller.log").open("wb"))
-        stack.callback(_controller(plane, log.fileno()))
+        (discovery_port,) = free_ports(1)
+        stack.callback(_controller(plane, discovery_port, log.fileno()))
         account = folder / "account"
         account.mkdir(mode=0o777)
-        made = Stage(plane, account)
+        made = Stage(plane, account, discovery_port)
         wait_for("the kinds", lambda: _has_kinds(plane.client), PATIENCE)
         stack.enter_context(watching(plane.client, f"{SPACE}/pods", lambda e, p: _saw(made, e, p)))
         made.deploy()
         yield made
 
 
-def _controller(plane: ControlPlane, log: int) -> Callable[[], None]:
+def _controller(plane: ControlPlane, discovery_port: int, log: int) -> Callable[[], None]:
     command = [sys.executable, "-m", "cafe.processes.controller", f"--kubeconfig={plane.kubeconfig}"]
     here = ("--webhook-host=127.0.0.1", "--webhook-bind=127.0.0.1", "--webhook-port=0")
-    whole = [*command, "--install-crds", "--no-leader-elect", *here]
+    discovery = (f"--discovery-port={discovery_port}", "--discovery-bind=127.0.0.1")
+    whole = [*command, "--install-crds", "--no-leader-elect", *here, *discovery]
     process = subprocess.Popen(whole, stdout=log, stderr=log, env=dict(os.environ))
 
     def end() -> None:

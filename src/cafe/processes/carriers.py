@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from cafe.api.trafficprovider import ProviderType, TrafficProvider
@@ -10,6 +11,8 @@ from cafe.kernel import ObjectKey, Refusal
 from cafe.kube.client import Client
 from cafe.kube.errors import NotFound
 from cafe.kube.resources import Kind
+from cafe.traffic.adapters.discovery import Delivery, Discovery, Files
+from cafe.traffic.adapters.envoy import EnvoyAdapter
 from cafe.traffic.adapters.haproxy import HAProxyAdapter
 from cafe.traffic.adapters.nacos import NacosAdapter
 from cafe.traffic.adapters.sofaregistry import SofaRegistryAdapter
@@ -25,8 +28,15 @@ MakeAdapter = Callable[[TrafficProvider], TrafficAdapter]
 class Carriers:
     """Makes adapters for providers."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, discovery: Discovery | None = None) -> None:
+        """Make adapters.
+
+        Args:
+            client: To the API server, for secrets.
+            discovery: Where Envoys ask for their endpoints; None if nobody serves it.
+        """
         self._client = client
+        self._discovery = discovery
 
     def make(self, provider: TrafficProvider) -> TrafficAdapter:
         """Return the adapter of a provider; what it lacks is told when it is first used, and asked again."""
@@ -37,6 +47,8 @@ class Carriers:
         kind = provider.spec.type
         if kind is ProviderType.HAPROXY:
             return HAProxyAdapter(replicas)
+        if kind is ProviderType.ENVOY:
+            return EnvoyAdapter(replicas, self._delivery(provider))
         if kind is ProviderType.SOFA_REGISTRY:
             return SofaRegistryAdapter(replicas, self._client.clock)
         if kind in {ProviderType.ZOOKEEPER, ProviderType.NACOS}:
@@ -49,6 +61,23 @@ class Carriers:
             "This version of CAFE has no adapter for it.",
             "Upgrade CAFE, or take its pools out of all bindings.",
         )
+
+    def _delivery(self, provider: TrafficProvider) -> Delivery:
+        """Return how a provider's Envoys are told.
+
+        Raises:
+            Refusal: They would have to ask a service that nobody serves.
+        """
+        if provider.spec.discovery_path:
+            return Files(Path(provider.spec.discovery_path))
+        if self._discovery is None:
+            raise Refusal(
+                "DiscoveryOff",
+                f"The Envoys of TrafficProvider {provider.metadata.name} can't be told anything.",
+                "The controller serves no discovery, and the provider has no discoveryPath.",
+                "Start the controller with --discovery-port, or give the provider a discoveryPath.",
+            )
+        return self._discovery.of(provider.metadata.name)
 
     async def _credentials(self, provider: TrafficProvider) -> tuple[str, str]:
         """Return name and password; both empty if the provider asks for none.

@@ -58,7 +58,13 @@ async def run(options: argparse.Namespace) -> None:
     if options.install_crds:
         await install(Client(transport, clock, entropy), options.namespace)
     around = Surroundings(
-        clock, entropy, registry, election=election_of(options), webhook=webhook_of(options)
+        clock,
+        entropy,
+        registry,
+        election=election_of(options),
+        webhook=webhook_of(options),
+        namespace=options.namespace,
+        discovery=(options.discovery_bind, options.discovery_port) if options.discovery_port else None,
     )
     lease = ObjectKey(options.namespace, CONTROLLER_LEASE) if options.leader_elect else None
     replica = Replica(transport, around, lease, identity, metrics=ClientMetrics(registry))
@@ -133,6 +139,13 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--webhook-bind", default=usual_hook.bind, help="local address to listen at")
     parser.add_argument("--webhook-port", type=int, default=usual_hook.port, help="0 chooses a free one")
+    parser.add_argument(
+        "--discovery-port",
+        type=int,
+        default=0,
+        help="where Envoys ask for their endpoints (xDS over REST); default: nowhere, they watch files",
+    )
+    parser.add_argument("--discovery-bind", default="0.0.0.0", help="local address to listen at")  # noqa: S104 -- as above
     parser.add_argument("--log-format", choices=("json", "console"), default="json")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     return parser.parse_args(arguments)

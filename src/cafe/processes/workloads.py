@@ -1,10 +1,11 @@
 """The workload controllers of one cluster, wired: the same in production, in tests and in `cafe up`."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from cafe.api.names import API_VERSION, CONTROLLER_NAMESPACE, DOMAIN
@@ -29,6 +30,7 @@ from cafe.placement.domain.spread import spread
 from cafe.processes.carriers import Carriers, MakeAdapter
 from cafe.processes.guard import WebhookSettings, guarding_evictions
 from cafe.processes.traffic import ProviderLoops, TrafficParts
+from cafe.traffic.adapters.discovery import Discovery, serving_discovery
 from cafe.traffic.contract import Drains, Expecting, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
@@ -37,6 +39,8 @@ from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import Watched
 from cafe.workloads.reconcilers.cafedeployments import CafeDeploymentReconciler
 from cafe.workloads.reconcilers.inplacesets import InPlaceSetReconciler
+
+log = structlog.get_logger(__name__)
 
 WORKLOADS = frozenset({"inplaceset", "cafedeployment"})
 CONTROLLERS = WORKLOADS | {"cafeappservice", "traffic"}
@@ -53,6 +57,7 @@ class Surroundings:
         election: How long a lease holds, for a replica that stands for election; None for the usual times.
         webhook: Where evictions are judged; None leaves them to their PodDisruptionBudget.
         namespace: Of the controller: where providers of traffic are declared.
+        discovery: Where Envoys ask for their endpoints; None serves them nothing.
         make_adapter: How each provider of traffic is spoken with; None for the real ones.
     """
 
@@ -65,6 +70,7 @@ class Surroundings:
     election: LeadershipSettings | None = None
     webhook: WebhookSettings | None = None
     namespace: str = CONTROLLER_NAMESPACE
+    discovery: tuple[str, int] | None = None
     make_adapter: MakeAdapter | None = None
 
 
@@ -113,6 +119,7 @@ class WorkloadControllers:
         self._metrics = ControllerMetrics(around.registry)
         self._expecting: Expecting = Unemployed()
         self._drains: Drains | None = None
+        self._discovery: Discovery | None = None
         self._loops: ProviderLoops | None = None
         self._controllers: list[Controller] = []
         if "traffic" in around.controllers:
@@ -124,7 +131,9 @@ class WorkloadControllers:
     def _traffic(self, client: Client) -> tuple[Controller, Controller]:
         parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
         self._expecting, self._drains = parts.pods, parts
-        self._loops = parts.loops(self._around.make_adapter or Carriers(client).make, self._may_judge)
+        self._discovery = Discovery() if self._around.discovery is not None else None
+        make = self._around.make_adapter or Carriers(client, self._discovery).make
+        self._loops = parts.loops(make, self._may_judge)
         pods = self._controller("traffic", parts.pod_reconciler.reconcile)
         bindings = self._controller("trafficbinding", parts.binding_reconciler.reconcile)
         parts.watched.wake_pods(pods.queue.add)
@@ -169,7 +178,7 @@ class WorkloadControllers:
         try:
             async with self._around.collector():
                 await self.caches.wait_synced()
-            async with self._guarding(), asyncio.TaskGroup() as tasks:
+            async with self._guarding(), self._discovering(), asyncio.TaskGroup() as tasks:
                 carrying = tasks.create_task(self._loops.run()) if self._loops is not None else None
                 async with asyncio.TaskGroup() as working:
                     for controller in self._controllers:
@@ -186,6 +195,17 @@ class WorkloadControllers:
         if self._around.webhook is None:
             return nullcontext()
         return guarding_evictions(self._client, self.evictions.judge, self._around.webhook)
+
+    @asynccontextmanager
+    async def _discovering(self) -> AsyncIterator[None]:
+        """Serve discovery, if anybody shall ask us. Only a leader does: others know nothing."""
+        if self._discovery is None or self._around.discovery is None:
+            yield
+            return
+        bind, port = self._around.discovery
+        async with serving_discovery(self._discovery, bind, port) as served:
+            log.info("discovery.on", port=served)
+            yield
 
     def drain(self) -> None:
         """Take no more work; passes under way end by themselves."""

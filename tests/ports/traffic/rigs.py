@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.ports.traffic.double import double_rig
+from tests.ports.traffic.envoy import envoy_files_rig, envoy_rest_rig
 from tests.ports.traffic.haproxy import haproxy_rig
 from tests.ports.traffic.nacos import nacos_rig
 from tests.ports.traffic.rig import Registry, Rig
@@ -23,6 +24,8 @@ REGISTRIES = [
 
 RIGS = [
     pytest.param(double_rig, id="double"),
+    pytest.param(envoy_rest_rig, id="envoy-rest", marks=[pytest.mark.real, pytest.mark.slow]),
+    pytest.param(envoy_files_rig, id="envoy-files", marks=[pytest.mark.real, pytest.mark.slow]),
     pytest.param(haproxy_rig, id="haproxy", marks=[pytest.mark.real, pytest.mark.slow]),
     *REGISTRIES,
 ]
