@@ -61,7 +61,7 @@ class TrafficParts:
         self.watched = WatchedTraffic(caches, namespace)
         self.wishes = Wishes(clock)
         marks = PodMarks(client, self.watched, clock)
-        self.pods = KubePodTraffic(self.watched, marks, self.wishes, PodTeller(recorder))
+        self.pods = KubePodTraffic(self.watched, marks, self.wishes, PodTeller(recorder), clock)
         self.pod_reconciler = PodTrafficReconciler(self.pods, clock)
         self.binding_reconciler = BindingReconciler(KubeBindings(client, self.watched, clock))
         self._clock = clock

@@ -31,7 +31,7 @@ from cafe.processes.carriers import Carriers, MakeAdapter
 from cafe.processes.guard import WebhookSettings, guarding_evictions
 from cafe.processes.traffic import ProviderLoops, TrafficParts
 from cafe.traffic.adapters.discovery import Discovery, serving_discovery
-from cafe.traffic.contract import Drains, Expecting, Unemployed
+from cafe.traffic.contract import Drains, TrafficWatch, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.evictions import Evictions
@@ -117,8 +117,9 @@ class WorkloadControllers:
         self._recorder = EventRecorder(client, f"{DOMAIN}/workloads", instance)
         self._teller = EventTeller(self._recorder)
         self._metrics = ControllerMetrics(around.registry)
-        self._expecting: Expecting = Unemployed()
+        self._traffic_watch: TrafficWatch = Unemployed()
         self._drains: Drains | None = None
+        self._parts: TrafficParts | None = None
         self._discovery: Discovery | None = None
         self._loops: ProviderLoops | None = None
         self._controllers: list[Controller] = []
@@ -130,7 +131,7 @@ class WorkloadControllers:
 
     def _traffic(self, client: Client) -> tuple[Controller, Controller]:
         parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
-        self._expecting, self._drains = parts.pods, parts
+        self._traffic_watch, self._drains, self._parts = parts.pods, parts, parts
         self._discovery = Discovery() if self._around.discovery is not None else None
         make = self._around.make_adapter or Carriers(client, self._discovery).make
         self._loops = parts.loops(make, self._may_judge)
@@ -144,7 +145,7 @@ class WorkloadControllers:
 
     def _workloads(self, client: Client) -> tuple[Controller, Controller]:
         clock, watched = self._around.clock, Watched(self.caches, self._around.clock)
-        sets = KubeSets(client, watched, clock, self._teller, self._expecting)
+        sets = KubeSets(client, watched, clock, self._teller, self._traffic_watch)
         apps = KubeApps(client, watched, clock, self._teller)
         adoptions = KubeAdoptions(client, watched)
         set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
@@ -153,6 +154,8 @@ class WorkloadControllers:
         )
         self.evictions = Evictions(watched, sets, apps, clock, self._may_judge, self._drains)
         watched.wake_sets(set_controller.queue.add)
+        if self._parts is not None:
+            self._parts.pods.on_confirmed(lambda key: watched.wake_set_of(key, set_controller.queue.add))
         watched.wake_apps(app_controller.queue.add)
         return set_controller, app_controller
 

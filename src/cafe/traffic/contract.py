@@ -73,6 +73,9 @@ class TrafficFact:
             those that the operation skips.
         is_gate_on: Whether its gate lets it serve. A pod without the gate has it on as long as no operation
             stands on it: there is nothing to wait for.
+        is_guarded: Whether anybody is known to send it requests.
+        stuck: By employer, what a drain that has taken too long waits for.
+        proofs: By employer's id, the operations for which it has proven that its traffic is gone.
     """
 
     holders: tuple[str, ...] = ()
@@ -81,8 +84,12 @@ class TrafficFact:
     acknowledged: frozenset[str] = frozenset()
     is_gate_on: bool = True
     is_guarded: bool = False
-    stuck: tuple[str, ...] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
     proofs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def told_stuck(self) -> str:
+        """Return what drains wait for that have taken too long, for people; empty if none has."""
+        return "; ".join(f"{employer}: {evidence}" for employer, evidence in self.stuck.items())
 
     def proven_by(self, employer: str) -> frozenset[str]:
         """Return the operations for which *employer* has proven that its traffic is gone."""
@@ -146,18 +153,19 @@ def stand_of(marks: Marks) -> TrafficFact:
         ),
         is_gate_on=marks.is_gate_on if marks.has_gate else not operations,
         is_guarded=bool(expected or protections),
-        stuck=_stuck(expected, acks, marks) if operations else (),
+        stuck=_stuck(expected, acks, marks) if operations else {},
         proofs=proofs,
     )
 
 
-def _stuck(expected: Mapping[str, str], acks: Mapping[str, Ack], marks: Marks) -> tuple[str, ...]:
+def _stuck(expected: Mapping[str, str], acks: Mapping[str, Ack], marks: Marks) -> dict[str, str]:
+    """Return by employer what a drain that has taken too long waits for."""
     told = {employer: acks.get(employer_id(employer)) for employer in sorted(expected)}
-    return tuple(
-        f"{employer}: {ack.evidence}"
+    return {
+        employer: ack.evidence
         for employer, ack in told.items()
         if ack is not None and ack.is_stuck and ack.uid == marks.uid
-    )
+    }
 
 
 def _skipped(operation: Operation) -> set[str]:
@@ -181,6 +189,21 @@ class Expecting(Protocol):
         """Return what a pod with these labels is to carry as its `expected` annotation; empty for nothing."""
 
 
+class Confirming(Protocol):
+    """Has looked at the traffic itself, and lately."""
+
+    def is_confirmed(self, key: ObjectKey) -> bool:
+        """Whether every employer of a pod was read back a moment ago, and had no traffic for it.
+
+        What the pod's marks say may be old: they may have been written in another leader's time, and since
+        then a load balancer may have forgotten what it was told.
+        """
+
+
+class TrafficWatch(Expecting, Confirming, Protocol):
+    """What whoever makes and touches pods needs to know of their traffic."""
+
+
 class Unemployed:
     """Nobody sends requests to anybody: where traffic is nobody's concern."""
 
@@ -188,6 +211,11 @@ class Unemployed:
         """Return nothing."""
         del namespace, labels
         return ""
+
+    def is_confirmed(self, key: ObjectKey) -> bool:
+        """Return that there is nothing to look at."""
+        del key
+        return True
 
 
 class Drains(Protocol):

@@ -12,6 +12,7 @@ from cafe.kernel import ObjectKey
 from cafe.kube.leadership import LeadershipSettings
 from cafe.processes.replica import Replica
 from cafe.processes.workloads import WORKLOADS, Surroundings
+from cafe_sim.harness.carriers import Wire
 from cafe_sim.harness.processes import SimProcess
 
 if TYPE_CHECKING:
@@ -72,14 +73,16 @@ class Candidate:
         world.tell(name, "starts")
 
     def _program(self, process: SimProcess) -> Callable[[], Awaitable[None]]:
-        clock, entropy = process.clock, process.entropy
+        clock, entropy, world = process.clock, process.entropy, self._world
+        balancer = world.balancer
         around = Surroundings(
             clock,
             entropy,
             CollectorRegistry(),
             collector=nullcontext,
-            controllers=WORKLOADS,
-            election=election_of(self._world.plan.shape.lease),
+            controllers=WORKLOADS if world.balancer is None else WORKLOADS | {"traffic"},
+            election=election_of(world.plan.shape.lease),
+            make_adapter=None if balancer is None else lambda _: Wire(world, balancer),
         )
         lease = ObjectKey(CONTROLLER_NAMESPACE, CONTROLLER_LEASE)
         transport = self._world.network.transport(process)

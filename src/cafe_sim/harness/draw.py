@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cafe_sim.harness.chance import Chance
+from cafe_sim.harness.faults.balancers import BALANCER_FAULTS
 from cafe_sim.harness.faults.catalogue import CATALOGUE
 from cafe_sim.harness.faults.kinds import FaultKind
 from cafe_sim.harness.names import IN_PLACE, REPLICA, STATEFUL
@@ -59,10 +60,17 @@ def draw_plan(
     if not steps and has_demands:
         drawn, story = _with_demands(chance.stream("demands"), drawn, story)
     length = sum(step.after for step in story) + 60.0
+    is_free = not kinds and not steps and kind == IN_PLACE and has_demands
+    carried = chance.stream("carriers")
+    if is_free and carried.is_so(0.3):
+        drawn = msgspec.structs.replace(drawn, carriers=carried.one_of((1, 2, 2, 3)))
     pool = [k for k in CATALOGUE.values() if k.is_usual and (k.is_contract or not only_contract)]
     if kinds:
         pool = [CATALOGUE[name] for name in kinds]
     faults = _draw_faults(chance.stream("faults"), drawn, pool, length)
+    if is_free and drawn.carriers and carried.is_so(0.7):
+        faults += _draw_faults(carried, drawn, BALANCER_FAULTS, length)
+        faults = tuple(sorted(faults, key=lambda fault: fault.at))
     return Plan(
         seed=seed,
         shape=drawn,

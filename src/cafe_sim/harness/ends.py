@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from cafe.api.names import REVISION_LABEL, UNIT_LABEL
 from cafe_sim.contract import Json
+from cafe_sim.harness.carriers import senders
 from cafe_sim.harness.names import IN_PLACE, SETS_OF, SPACE, STATEFUL
+from cafe_sim.harness.oracle.carrying import protections_of
 from cafe_sim.harness.oracle.natives import partition_of
 from cafe_sim.harness.oracle.reading import cpu_of, image_of
 from cafe_sim.harness.world import World
@@ -19,6 +21,7 @@ class End:
         restarts: Per cell how often its pods' containers were restarted, the most often first.
         release: What the status says: phase, plan, group, revisions.
         sets: Per set: replicas, revisions, and what of it is open.
+        carried: Per pod's image: how many protections it has, and how many processes send it requests.
         names: Of the pods: a power cut before a create may lead to others.
     """
 
@@ -26,6 +29,7 @@ class End:
     restarts: dict[str, list[int]]
     release: tuple[object, ...]
     sets: dict[str, tuple[object, ...]]
+    carried: list[tuple[int, int]]
     names: frozenset[str]
 
 
@@ -47,6 +51,7 @@ def end_of(world: World) -> End:
         restarts={cell: sorted(found, reverse=True) for cell, found in sorted(restarts.items())},
         release=_release_of(status),
         sets={found["metadata"]["name"]: _set_of(found) for found in sets},
+        carried=sorted((len(protections_of(p)), len(senders(world, p))) for p in world.pods()),
         names=frozenset(pod["metadata"]["name"] for pod in world.pods()),
     )
 
@@ -70,7 +75,7 @@ def differences(clean: End, cut: End) -> list[str]:
     """Return how an end differs from the clean one where it may not."""
     amiss = [
         f"{name} are {getattr(cut, name)}, not {getattr(clean, name)}"
-        for name in ("cells", "release", "sets")
+        for name in ("cells", "release", "sets", "carried")
         if getattr(cut, name) != getattr(clean, name)
     ]
     for cell, counts in cut.restarts.items():

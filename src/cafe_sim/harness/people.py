@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cafe.api.names import CONFIRM_ANNOTATION, SPECIFIED_DELETE_LABEL
 from cafe_sim.contract import ApiError, DeleteOptions, Json
+from cafe_sim.harness.carriers import install
 from cafe_sim.harness.demands import DEMANDS, clear
 from cafe_sim.harness.names import APP, APPS, PODS, SPACE
 from cafe_sim.harness.plan import Shape
@@ -165,6 +166,8 @@ class Manager:
         self.submit()
 
     def _deploy(self, _: dict[str, Any]) -> None:
+        if self._world.app() is None:
+            install(self._world)
         self.submit()
 
     def _release(self, _: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         moves: Whether `topology.autoReschedule` is enabled.
         tolerance: `strategy.failureTolerance`.
         cold: Whether another amount of CPU needs a restart of its container.
+        carriers: Processes of the balancer before the application; 0 for no balancer, and no Service either.
         silence: Seconds for which nothing may be written in the end: more than the controllers' recheck of
             five minutes; half an hour, which most of a run's time would go into, in one world of sixteen.
     """
@@ -97,6 +98,7 @@ class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cold: bool = False
     moves: bool = False
     tolerance: int = 0
+    carriers: int = 0
     silence: float = 330.0
 
 

@@ -62,10 +62,19 @@ def _resizing(*, is_cold: bool) -> Plan:
     )
 
 
+def _carried() -> Plan:
+    """Return a story of pods with a balancer and a Service before them."""
+    story = _story(IN_PLACE)
+    return msgspec.structs.replace(
+        story, shape=msgspec.structs.replace(story.shape, carriers=2, unavailable=2)
+    )
+
+
 STORIES = {
     **{kind: _story(kind) for kind in (IN_PLACE, REPLICA, STATEFUL)},
     "resize": _resizing(is_cold=False),
     "cold-resize": _resizing(is_cold=True),
+    "traffic": _carried(),
 }
 """For each kind: first deployment, Beta, groups, confirmations, a bad image, way back, scale out and in."""
 

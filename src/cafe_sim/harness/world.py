@@ -12,6 +12,7 @@ from cafe_sim.apiserver.store import Commit
 from cafe_sim.cluster import ClusterOptions, SimCluster
 from cafe_sim.contract import Json
 from cafe_sim.harness.candidates import Candidate
+from cafe_sim.harness.carriers import balancer_of
 from cafe_sim.harness.chance import Chance, SeededEntropy
 from cafe_sim.harness.journal import Journal
 from cafe_sim.harness.lane import Lane
@@ -98,6 +99,7 @@ class World:
         self.nodes = Nodes(timing)
         self.nodes.kubelets = self.cluster.kubelets
         self.cells = {f"cell-{letter}": f"zone-{letter}" for letter in "abcdefgh"[: shape.cells]}
+        self.balancer = balancer_of(self, shape.carriers)
         self.candidates = [Candidate(self, f"controller-{n}") for n in range(shape.candidates)]
         self.server.store.observers.append(self._committed)
 

@@ -12,6 +12,9 @@ from cafe.kernel import Clock
 from cafe.traffic.domain.facts import Member, MemberState, MemberView, Pool, ReplicaView
 
 ZERO = timedelta(0)
+EXCUSED = timedelta(seconds=10)
+"""After a process has forgotten what it was told: it is told again within a second or so, or, if it tells
+late of itself, within that time more."""
 
 
 @dataclass(slots=True)
@@ -23,6 +26,7 @@ class Entry:
         arrived: Requests that it had been sent by then.
         held: Requests in flight that a test holds open.
         last: How long the request takes that was sent last.
+        configured: When it came back by its process' configuration, whatever it was told.
     """
 
     member: Member
@@ -31,6 +35,7 @@ class Entry:
     arrived: int = 0
     held: int = 0
     last: timedelta = ZERO
+    configured: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +91,7 @@ class Balancer:
                 entry = entries.get(member.address)
                 if entry is not None and entry.state is not MemberState.DRAINING:
                     self._turn(entry, MemberState.DRAINING)
+                    entry.configured = None
 
     async def attach(self, pool: Pool, members: Collection[Member]) -> None:
         """Send requests to *members*."""
@@ -116,17 +122,32 @@ class Balancer:
         process.pools = {pool: {} for pool in process.pools}
         process.past.clear()
 
+    def configure(self, name: str, pool: Pool, member: Member) -> None:
+        """Have a process send requests to a member, as its configuration says, whatever it was told."""
+        fresh = Entry(member, MemberState.DOWN, self._clock.monotonic())
+        entry = self.processes[name].pools[pool.name].setdefault(member.address, fresh)
+        self._turn(entry, MemberState.SERVING)
+        entry.configured = entry.since
+
     # The truth, for whoever judges.
 
     def serving(self, address: str) -> list[str]:
-        """Return the processes that send an address new requests, or wait for its answer."""
+        """Return the processes that send an address new requests, or wait for its answer.
+
+        One that has just forgotten what it was told is left out for a while: nobody can know of it at once.
+        """
         return [
             process.name
             for process in self.processes.values()
             if process.is_up
             for entries in process.pools.values()
-            if (entry := entries.get(address)) is not None and self._active(entry)
+            if (entry := entries.get(address)) is not None
+            and self._active(entry)
+            and not self._is_excused(entry)
         ]
+
+    def _is_excused(self, entry: Entry) -> bool:
+        return entry.configured is not None and self._clock.monotonic() - entry.configured < EXCUSED
 
     def entry(self, process: str, pool: str, address: str) -> Entry | None:
         """Return what a process knows of a member."""

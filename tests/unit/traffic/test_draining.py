@@ -85,10 +85,15 @@ def test_the_floor_is_waited_for_however_quiet_it_is() -> None:
     assert verdict.wait == seconds(0.5)
 
 
-def test_without_memory_all_times_begin_anew() -> None:
-    verdict = detached(GONE, memory=None, at=99)
-    assert not verdict.is_proven
-    assert verdict.memory == Memory(asked=seconds(99), detached=seconds(99), quiet=seconds(99))
+def test_without_memory_everybody_is_told_first_and_all_times_begin_anew() -> None:
+    """What is read back may be older than the wish, of a time when the pod was detached for another one."""
+    first = detached(GONE, memory=None, at=99)
+    assert not first.is_proven
+    assert first.command is Command.DETACH
+    assert first.memory == Memory(asked=seconds(99))
+    second = detached(GONE, first.memory, at=100)
+    assert second.memory == Memory(asked=seconds(99), detached=seconds(100), quiet=seconds(100))
+    assert not second.is_proven
 
 
 def test_a_request_that_arrives_begins_the_quiet_window_anew() -> None:
@@ -155,7 +160,9 @@ def test_who_is_going_is_forgotten_and_only_waited_for_while_it_may_answer() -> 
     assert judge_forgotten(pod(is_leaving=True), EDGE, [process("a", SERVING)]).command is Command.REMOVE
     assert not judge_forgotten(pod(is_leaving=True), EDGE, [process("a", SERVING)]).is_proven
     assert not judge_forgotten(pod(is_leaving=True), EDGE, lost).is_proven
-    assert judge_forgotten(pod(is_leaving=True, is_over=True), EDGE, lost).is_proven
+    assert not judge_forgotten(pod(is_leaving=True, is_over=True), EDGE, lost).is_proven, "it would send on"
+    ordinal = pod(is_leaving=True, is_over=True, is_named_again=True)
+    assert judge_forgotten(ordinal, EDGE, lost).is_proven
     declared = judge_forgotten(pod(is_leaving=True), EDGE, [process("a", DRAINING)])
     assert declared.is_proven
     assert declared.command is Command.REMOVE

@@ -1,6 +1,6 @@
 """Pods and the marks of traffic on them, on Kubernetes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from cafe.traffic.contract import STUCK, Asking, begin
 from cafe.traffic.domain.facts import Employer, PodTraffic
 from cafe.traffic.domain.keeping import HEARTBEAT, Drop
 from cafe.traffic.ports import PodView
+
+BELIEVED = timedelta(seconds=3)
+"""For so long a look at an employer counts: longer than the pause between two looks at a drained pod."""
 
 
 class Teller(Protocol):
@@ -53,12 +56,17 @@ class Wishes:
 class KubePodTraffic:
     """The `PodTrafficStore` of a cluster."""
 
-    def __init__(self, watched: WatchedTraffic, marks: PodMarks, wishes: Wishes, teller: Teller) -> None:
+    def __init__(
+        self, watched: WatchedTraffic, marks: PodMarks, wishes: Wishes, teller: Teller, clock: Clock
+    ) -> None:
         self._watched = watched
+        self._clock = clock
         self._marks = marks
         self._wishes = wishes
         self._teller = teller
         self._facts: dict[ObjectKey, PodTraffic] = {}
+        self._confirmed: dict[str, dict[str, timedelta]] = {}
+        self._wake: Callable[[ObjectKey], None] = lambda _: None
         watched.pods.on_change(self._changed)
 
     def _changed(self, old: Pod | None, new: Pod | None) -> None:
@@ -67,6 +75,7 @@ class KubePodTraffic:
             self._facts.pop(pod.key, None)
         if old is not None and new is None:
             self._wishes.forget(old.metadata.uid)
+            self._confirmed.pop(old.metadata.uid, None)
 
     def view(self, key: ObjectKey) -> PodView | None:
         """Return the pod; None if it is gone, belongs to no application, or our own writes don't show yet."""
@@ -101,6 +110,26 @@ class KubePodTraffic:
     def expected_text(self, namespace: str, labels: Mapping[str, str]) -> str:
         """Return what a pod with these labels is to carry as its `expected` annotation."""
         return self._watched.expected_text(namespace, labels)
+
+    def on_confirmed(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Call *wake* with the key of a pod once it is confirmed to be out of traffic."""
+        self._wake = wake
+
+    def confirm(self, pod: PodTraffic, employer: Employer) -> None:
+        """Take note that an employer was read back just now, and has no traffic for a pod."""
+        key = ObjectKey(pod.namespace, pod.name)
+        was = self.is_confirmed(key)
+        self._confirmed.setdefault(pod.uid, {})[employer.name] = self._clock.monotonic()
+        if not was and self.is_confirmed(key):
+            self._wake(key)
+
+    def is_confirmed(self, key: ObjectKey) -> bool:
+        """Whether every employer of a pod was read back a moment ago, and had no traffic for it."""
+        view = self.view(key)
+        if view is None:
+            return False
+        told, now = self._confirmed.get(view.pod.uid, {}), self._clock.monotonic()
+        return all(e.name in told and now - told[e.name] <= BELIEVED for e in view.employers)
 
     async def release(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
         """Take an employer's protection away, and acknowledge the operations that stand."""

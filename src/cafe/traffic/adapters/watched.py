@@ -12,7 +12,7 @@ from cafe.kube.cache import Cache
 from cafe.kube.caches import Caches
 from cafe.kube.endpoints import ENDPOINT_SLICES, SELECTING_SERVICES, EndpointSlice, SelectingService
 from cafe.kube.kinds import TRAFFIC_BINDINGS, TRAFFIC_PROVIDERS
-from cafe.kube.objects import PODS, Pod
+from cafe.kube.objects import PODS, STATEFUL_SETS, Pod
 from cafe.traffic.contract import Marks, stand_of
 from cafe.traffic.domain.employing import ServiceFact, employers_of, is_in_force, judge_binding
 from cafe.traffic.domain.facts import Employer, PodTraffic
@@ -41,6 +41,7 @@ def marks_of(pod: Pod) -> Marks:
 def pod_traffic(pod: Pod) -> PodTraffic:
     """Return a pod as decisions about traffic see it."""
     meta, status = pod.metadata, pod.status
+    owner = meta.controller
     has_ended = bool(status.container_statuses) and all(c.state.terminated for c in status.container_statuses)
     return PodTraffic(
         namespace=meta.namespace,
@@ -54,6 +55,7 @@ def pod_traffic(pod: Pod) -> PodTraffic:
         restarts=sum(c.restart_count for c in status.container_statuses),
         is_ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions),
         is_leaving=meta.is_deleting,
+        is_named_again=owner is not None and owner.kind == STATEFUL_SETS.kind,
         is_over=status.phase in {"Failed", "Succeeded"} or (meta.is_deleting and has_ended),
     )
 

@@ -113,19 +113,21 @@ def judge_detached(
         now: Monotonic, as all times of *memory*.
         is_last: Whether nobody else in the pool would be left to answer.
     """
+    is_told = memory is not None
     memory = memory or Memory(asked=now)
     address = pod.member(employer.pool).address
     members = [found for view in views if (found := view.members.get(address)) is not None]
     serving = [v.name for v in views if _state(v, address) in {MemberState.SERVING, MemberState.DOWN}]
     problems = _problems(views)
-    memory = _seen(memory, members, now, is_detached=not problems and not serving)
+    # A read-back may be older than the wish: until it was told, nobody is believed to be detached already.
+    memory = _seen(memory, members, now, is_detached=is_told and not problems and not serving)
     is_stuck = now - memory.asked >= employer.rules.deadline
     if is_last and serving and not employer.may_drain_last:
         return Verdict(
             memory, "it is the last member of the pool: nobody else would answer", is_stuck=is_stuck
         )
-    if problems or serving:
-        told = problems or f"not detached yet at {', '.join(serving)}"
+    if problems or serving or not is_told:
+        told = problems or (f"not detached yet at {', '.join(serving)}" if serving else "being detached")
         return Verdict(memory, told, Command.DETACH, is_stuck=is_stuck)
     busy = sum(m.active for m in members), sum(m.queued for m in members)
     if any(busy):
@@ -133,7 +135,7 @@ def judge_detached(
     left = _time_left(pod, employer, memory, now)
     if left > NO_TIME:
         told = f"detached, no request in flight; {left.total_seconds():.1f} s to be sure"
-        return Verdict(memory, told, is_stuck=is_stuck, wait=left)
+        return Verdict(memory, told, wait=left)
     return Verdict(memory, _proof(memory, views, now), is_proven=True)
 
 
@@ -141,8 +143,9 @@ def judge_forgotten(pod: PodTraffic, employer: Employer, views: Sequence[Replica
     """Return what it takes until no process knows a pod that is going, or has gone.
 
     Its containers end whatever is waited for here, so nothing is: neither requests in flight nor time. A
-    process that can't be reached is waited for only as long as the pod may still answer. One that knows it
-    and sends it nothing will do: what a configuration declares can't be deleted.
+    process that can't be reached is waited for: it would go on sending requests to an address that somebody
+    else gets. But a pod whose name another one needs, as in a StatefulSet, goes once it is over. A process
+    that knows it and sends it nothing will do: what a configuration declares can't be deleted.
     """
     address = pod.member(employer.pool).address
     states = {v.name: _state(v, address) for v in views if not v.problem}
@@ -151,7 +154,7 @@ def judge_forgotten(pod: PodTraffic, employer: Employer, views: Sequence[Replica
     if serving:
         return Verdict(None, f"still known at {', '.join(serving)}", told)
     problems = _problems(views)
-    if problems and not pod.is_over:
+    if problems and not (pod.is_over and pod.is_named_again):
         return Verdict(None, problems, Command.REMOVE)
     return Verdict(None, problems or f"unknown at {_names(views)}", told, is_proven=True)
 

@@ -135,6 +135,7 @@ class PodTraffic:
         is_ready: Whether the kubelet calls it Ready.
         is_leaving: Whether it is being deleted.
         is_over: Whether none of its containers runs any more, or ever will.
+        is_named_again: Whether its successor needs its name, so that it may not linger.
     """
 
     namespace: str
@@ -149,6 +150,7 @@ class PodTraffic:
     is_ready: bool = False
     is_leaving: bool = False
     is_over: bool = False
+    is_named_again: bool = False
 
     def member(self, pool: Pool) -> Member:
         """Return the pod as a member of *pool*."""

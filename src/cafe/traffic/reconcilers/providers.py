@@ -93,7 +93,9 @@ class ProviderLoop:
         self._holding: dict[ObjectKey, None] = {}
         self._memory: dict[tuple[str, str], Memory] = {}
         self._told_stuck: dict[tuple[str, str], str] = {}
-        self._detached: dict[ObjectKey, dict[Pool, Member]] = {}
+        self._told: dict[ObjectKey, dict[Pool, Member]] = {}
+        self._debts: dict[tuple[Pool, str], ObjectKey] = {}
+        self._holders: dict[tuple[Pool, str], ObjectKey] = {}
         self._woken = asyncio.Event()
 
     def wake(self, key: ObjectKey) -> None:
@@ -128,7 +130,7 @@ class ProviderLoop:
             return
         if self._woken.is_set():
             return
-        pause = HOLDING if self._holding else ROUND
+        pause = HOLDING if self._holding or self._debts else ROUND
         waiting = asyncio.ensure_future(self._woken.wait())
         sleeping = asyncio.ensure_future(self._clock.sleep(pause))
         try:
@@ -145,15 +147,14 @@ class ProviderLoop:
             self._restless.pop(key, None)
             self._holding.pop(key, None)
             jobs += self._jobs(key)
-            if key in self._detached and self._store.is_gone(key):
-                # It went while nobody was looking: what was detached is still to be forgotten.
-                for pool, member in self._detached.pop(key).items():
-                    cycle.commands[Command.REMOVE, pool].append(member)
-        if not jobs:
-            await self._tell_all(cycle)
+            if self._store.is_gone(key):
+                self._owe(key)
+        pools = {job.employer.pool: None for job in jobs} | {pool: None for pool, _ in self._debts}
+        if not pools:
             return
         now = self._clock.monotonic()
-        views = await self._observe({job.employer.pool: None for job in jobs})
+        views = await self._observe(pools)
+        self._pay(views, cycle)
         standing = self._standing(jobs, views)
         for job in sorted(jobs, key=_turn):
             self._judge(job, views.get(job.employer.pool.name, ()), now, standing, cycle)
@@ -163,6 +164,24 @@ class ProviderLoop:
     async def _tell_all(self, cycle: Cycle) -> None:
         if self._may_act():
             await asyncio.gather(*(self._tell(told, members) for told, members in cycle.commands.items()))
+
+    def _owe(self, key: ObjectKey) -> None:
+        """Remember to have a pod forgotten that went before that was done, however it went."""
+        for pool, member in self._told.pop(key, {}).items():
+            if self._holders.get((pool, member.address)) == key:
+                self._debts[pool, member.address] = key
+
+    def _pay(self, views: Mapping[str, Sequence[ReplicaView]], cycle: Cycle) -> None:
+        """Have those forgotten that are gone, until every process has been seen to have forgotten them."""
+        for (pool, address), key in list(self._debts.items()):
+            seen = views.get(pool.name, ())
+            is_known = any(view.problem or address in view.members for view in seen)
+            if not is_known or self._holders.get((pool, address)) != key:
+                # Nobody knows it any more, or somebody else has the address by now.
+                del self._debts[pool, address]
+                continue
+            ip, _, port = address.rpartition(":")
+            cycle.commands[Command.REMOVE, pool].append(Member(key.name, ip.strip("[]"), int(port)))
 
     def _jobs(self, key: ObjectKey) -> list[Job]:
         view = self._store.view(key)
@@ -205,6 +224,23 @@ class ProviderLoop:
             found[job.employer.name] = stands
         return found
 
+    def _verdict(
+        self, job: Job, views: Sequence[ReplicaView], now: timedelta, stands: dict[str, None]
+    ) -> Verdict:
+        """Judge one pod and employer; who is about to be detached stands for its pool no more."""
+        pod, employer = job.pod, job.employer
+        if job.want is Want.ATTACHED:
+            return judge_attached(pod, employer, views)
+        if job.want is Want.FORGOTTEN:
+            return judge_forgotten(pod, employer, views)
+        address = pod.member(employer.pool).address
+        is_last = not stands.keys() - {address}
+        memory = self._memory.get(job.place)
+        verdict = judge_detached(pod, employer, views, memory, now, is_last=is_last)
+        if verdict.command is Command.DETACH:
+            stands.pop(address, None)
+        return verdict
+
     def _judge(
         self,
         job: Job,
@@ -213,27 +249,19 @@ class ProviderLoop:
         standing: dict[str, dict[str, None]],
         cycle: Cycle,
     ) -> None:
-        pod, employer = job.pod, job.employer
         if job.want is Want.AS_IT_IS:
             return
-        if job.want is Want.ATTACHED:
-            verdict = judge_attached(pod, employer, views)
-        elif job.want is Want.FORGOTTEN:
-            verdict = judge_forgotten(pod, employer, views)
-        else:
-            stands, address = standing.get(employer.name, {}), pod.member(employer.pool).address
-            is_last = not stands.keys() - {address}
-            memory = self._memory.get(job.place)
-            verdict = judge_detached(pod, employer, views, memory, now, is_last=is_last)
-            if verdict.command is Command.DETACH:
-                stands.pop(address, None)
+        pod, employer = job.pod, job.employer
+        verdict = self._verdict(job, views, now, standing.get(employer.name, {}))
         self._remember(job, verdict)
         if verdict.command is not None:
             cycle.commands[verdict.command, employer.pool].append(pod.member(employer.pool))
         is_marked = self._is_marked(job)
+        if verdict.is_proven and job.want is Want.DETACHED:
+            self._store.confirm(pod, employer)
         if verdict.is_proven and not is_marked:
             cycle.marks.append(self._mark_of(job, verdict))
-        elif verdict.is_stuck and self._told_stuck.get(job.place) != verdict.evidence:
+        elif verdict.is_stuck and not is_marked and self._told_stuck.get(job.place) != verdict.evidence:
             self._told_stuck[job.place] = verdict.evidence
             cycle.marks.append(lambda: self._store.tell_stuck(pod, employer, verdict.evidence))
         if not verdict.is_proven or not is_marked:
@@ -242,11 +270,11 @@ class ProviderLoop:
             self._holding[job.key] = None
 
     def _remember(self, job: Job, verdict: Verdict) -> None:
-        if job.want is Want.DETACHED:
-            mine = self._detached.setdefault(job.key, {})
-            mine[job.employer.pool] = job.pod.member(job.employer.pool)
-        elif job.want is Want.ATTACHED:
-            self._detached.pop(job.key, None)
+        pool = job.employer.pool
+        member = job.pod.member(pool)
+        if verdict.command is not None:
+            self._told.setdefault(job.key, {})[pool] = member
+            self._holders[pool, member.address] = job.key
         if verdict.memory is not None:
             self._memory[job.place] = verdict.memory
         else:
@@ -264,7 +292,7 @@ class ProviderLoop:
             return not is_protected
         proven = pod.fact.proven_by(employer.name)
         asked = {name for name, op in pod.fact.operations.items() if not op.is_operating}
-        return not is_protected and asked <= proven
+        return not is_protected and asked <= proven and employer.name not in pod.fact.stuck
 
     def _mark_of(self, job: Job, verdict: Verdict) -> Mark:
         pod, employer = job.pod, job.employer

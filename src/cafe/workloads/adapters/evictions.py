@@ -134,7 +134,7 @@ class Evictions:
 
 def _wait_for(pod: Pod, traffic: TrafficFact) -> str:
     if traffic.stuck:
-        return f"Pod {pod.key} may not be evicted yet: its traffic doesn't go. {'; '.join(traffic.stuck)}."
+        return f"Pod {pod.key} may not be evicted yet: its traffic doesn't go. {traffic.told_stuck()}."
     held = ", ".join(traffic.holders) or "nobody any more, which is being proven"
     return f"Pod {pod.key} leaves traffic first: it may still receive requests from {held}. Try again."
 

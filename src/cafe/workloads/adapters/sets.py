@@ -17,7 +17,7 @@ from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import MergePatch, Patch, StrategicPatch
 from cafe.kube.statuses import status_patch
-from cafe.traffic.contract import Expecting
+from cafe.traffic.contract import TrafficWatch
 from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.owning import Teller
 from cafe.workloads.adapters.pace import Pace
@@ -34,7 +34,7 @@ from cafe.workloads.domain.pods import owner_reference, render_pod
 from cafe.workloads.domain.revisions import MakeRevision
 from cafe.workloads.domain.scaling import Creation, Deletion
 from cafe.workloads.domain.setstatus import can_wait
-from cafe.workloads.domain.steps import LowerGate, Resize, Step, Withdraw
+from cafe.workloads.domain.steps import LowerGate, Resize, Step, Withdraw, WriteChange
 from cafe.workloads.domain.telling import few
 from cafe.workloads.ports import ResizeRefused, SetView
 
@@ -46,9 +46,9 @@ class KubeSets:
     """The `SetStore` of a cluster."""
 
     def __init__(
-        self, client: Client, watched: Watched, clock: Clock, teller: Teller, expecting: Expecting
+        self, client: Client, watched: Watched, clock: Clock, teller: Teller, traffic: TrafficWatch
     ) -> None:
-        self._expecting = expecting
+        self._traffic = traffic
         self._client = client
         self._watched = watched
         self._clock = clock
@@ -179,7 +179,7 @@ class KubeSets:
 
     def _expected_of(self, owner: InPlaceSet, revision: RevisionFact) -> str:
         labels = (revision.template.get("metadata") or {}).get("labels") or {}
-        return self._expecting.expected_text(owner.metadata.namespace, labels)
+        return self._traffic.expected_text(owner.metadata.namespace, labels)
 
     async def _meet_namesake(self, owner: InPlaceSet, key: ObjectKey) -> None:
         """Accept an own pod made by a create whose answer was lost; wait out anybody else's."""
@@ -197,8 +197,13 @@ class KubeSets:
             self._watched.pods.retract(key)
 
     async def delete_pod(self, view: SetView, deletion: Deletion) -> None:
-        """Begin the deletion of exactly the pod that was judged."""
+        """Begin the deletion of exactly the pod that was judged.
+
+        Raises:
+            Conflict: Its traffic was not seen to be gone a moment ago; the set is woken when it is.
+        """
         pod = deletion.pod
+        self._demand_confirmed(view, pod)
         key = ObjectKey(view.owner.metadata.namespace, pod.name)
         target = Target(PODS, key, pod.uid, pod.resource_version)
         await delete_noted(self._client, self._watched.pods, target, _scope(view.owner))
@@ -207,11 +212,13 @@ class KubeSets:
         """Make the one write of *step*; return the pod as stored then."""
         if isinstance(step, Resize):
             return convert(await self._resize(view, step))
+        if isinstance(step, WriteChange) and step.change.images:
+            self._demand_confirmed(view, step.pod)
         now = self._clock.now()
         expected = ""
         if isinstance(step, LowerGate | Withdraw) and step.pod.has_traffic_gate:
             labels = self._labels_of(view, step.pod)
-            expected = self._expecting.expected_text(view.owner.metadata.namespace, labels)
+            expected = self._traffic.expected_text(view.owner.metadata.namespace, labels)
         patch, subresource = patch_of(step, now, expected)
         # The grace period counts from the time within: a write that has to wait is made anew by a later pass.
         is_dated = isinstance(step, LowerGate)
@@ -223,6 +230,13 @@ class KubeSets:
             body = {"metadata": {"uid": step.pod.uid, "annotations": notes}}
             stored = await self._patch_pod(view, step.pod, MergePatch(body))
         return convert(stored)
+
+    def _demand_confirmed(self, view: SetView, pod: PodFact) -> None:
+        key = ObjectKey(view.owner.metadata.namespace, pod.name)
+        is_forced = any(op.force >= 2 for op in pod.traffic.operations.values())
+        is_free = not pod.traffic.is_guarded or pod.is_over or is_forced
+        if not is_free and not self._traffic.is_confirmed(key):
+            raise Conflict(f"Pod {key} was not seen to be out of traffic just now")
 
     def _labels_of(self, view: SetView, pod: PodFact) -> Mapping[str, str]:
         found = self._watched.pods.get(ObjectKey(view.owner.metadata.namespace, pod.name))

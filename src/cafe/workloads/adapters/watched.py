@@ -147,6 +147,13 @@ class Watched:
         self.sets.on_change(_own_key(wake))
         self._wake_settled(IN_PLACE_SETS.kind, wake)
 
+    def wake_set_of(self, key: ObjectKey, wake: Wake) -> None:
+        """Call *wake* with the key of the InPlaceSet that a pod belongs to, if it does."""
+        pod = self.pods.get(key)
+        owner = pod.metadata.controller if pod is not None else None
+        if owner is not None and owner.kind == IN_PLACE_SETS.kind:
+            wake(ObjectKey(key.namespace, owner.name))
+
     def wake_apps(self, wake: Wake) -> None:
         """Call *wake* with the key of each CafeDeployment that something concerns."""
 

@@ -197,7 +197,7 @@ class PodFact:
         """Say in one phrase what is waited for until its traffic is gone, or back; empty if nothing is."""
         traffic = self.traffic
         if traffic.stuck:
-            return f"{STUCK}: {'; '.join(traffic.stuck)}"
+            return f"{STUCK}: {traffic.told_stuck()}"
         if traffic.phase is Phase.DRAINING:
             return f"traffic is drained from {', '.join(traffic.holders) or 'its gate'}"
         if traffic.phase is Phase.HELD:

@@ -13,6 +13,7 @@ from cafe.api.names import (
 )
 from cafe_sim.contract import Json
 from cafe_sim.harness.names import IN_PLACE, REPLICA, SETS, SETS_OF, SPACE, STATEFUL
+from cafe_sim.harness.oracle.carrying import traffic_is_back
 from cafe_sim.harness.oracle.natives import partition_of
 from cafe_sim.harness.oracle.reading import controller_uid, cpu_of, image_of, is_leaving, serves
 from cafe_sim.harness.people import Wishes
@@ -171,6 +172,12 @@ IS_SHUT: Mapping[str, Callable[[Json], bool]] = {
 
 
 LIVENESS: tuple[Promise, ...] = (
+    Promise(
+        "traffic is back",
+        "Every pod has all its protections, no operation, and requests from every process; nobody else has.",
+        "traffic-nodes-vm.md (b)",
+        traffic_is_back,
+    ),
     Promise(
         "somebody leads",
         "Soon after the world has healed, a controller leads.",

@@ -1,9 +1,12 @@
 """What an object says of itself, as it is stored."""
 
 import json
+from datetime import datetime
 
 from cafe.api.names import UPDATE_GATE, UPDATE_STATE_ANNOTATION
+from cafe.api.trafficmarks import read_expected
 from cafe_sim.contract import Json
+from cafe_sim.harness.processes import EPOCH
 
 
 def condition(obj: Json, kind: str) -> str:
@@ -36,10 +39,26 @@ def is_leaving(pod: Json) -> bool:
 
 
 def serves(pod: Json) -> bool:
-    """Whether traffic may reach the pod; those of native sets have no gate of ours."""
-    if is_leaving(pod) or condition(pod, "Ready") != "True":
+    """Whether the pod counts as serving; those of native sets have no gate of ours.
+
+    One whose traffic is not proven back from everywhere doesn't count yet.
+    """
+    if is_leaving(pod) or condition(pod, "Ready") != "True" or not _is_published(pod):
         return False
     return gate_of(pod) == "True" or not _has_gate(pod)
+
+
+def ready_since(pod: Json) -> float | None:
+    """Return since when the pod has been ready, in seconds of the world's time; None if it isn't."""
+    for each in (pod.get("status") or {}).get("conditions") or ():
+        if each["type"] == "Ready" and each["status"] == "True":
+            return (datetime.fromisoformat(each["lastTransitionTime"]) - EPOCH).total_seconds()
+    return None
+
+
+def _is_published(pod: Json) -> bool:
+    expected = read_expected(pod["metadata"].get("annotations") or {})
+    return set(expected.values()) <= set(pod["metadata"].get("finalizers") or ())
 
 
 def _has_gate(pod: Json) -> bool:

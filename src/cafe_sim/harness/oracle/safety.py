@@ -9,6 +9,7 @@ from cafe_sim.harness.oracle.reading import (
     gate_of,
     image_of,
     is_leaving,
+    ready_since,
     serves,
 )
 from cafe_sim.harness.oracle.truth import Change, Lately, SetTruth, Truth
@@ -93,7 +94,7 @@ def budget_holds(truth: Truth, change: Change) -> str | None:
     owner = _owner(truth, change)
     if not change.is_ours or owner is None or change.old is None or not serves(change.old):
         return None
-    if serves(change.new) and not change.is_gone:
+    if (serves(change.new) and not change.is_gone) or not _has_dwelt(change, owner):
         return None
     members = truth.members(controller_uid(change.new))
     live = [p for p in members if not is_leaving(p.body)]
@@ -107,6 +108,13 @@ def budget_holds(truth: Truth, change: Change) -> str | None:
     now = min(away, sum(p.disrupted is not None for p in live) + len(owner.lost) + 1)
     most = max(count_of(value, max(owner.replicas.values(change.at))) for value in _budgets(owner, change))
     return None if now <= most else f"{change.name} is the {now}th pod that is kept from serving, of {most}"
+
+
+def _has_dwelt(change: Change, owner: SetTruth) -> bool:
+    """Whether a pod has been ready for minReadySeconds: before that it counts as unavailable, and is free."""
+    dwell = owner.body["spec"].get("minReadySeconds", 0)
+    since = ready_since(change.old) if change.old is not None else None
+    return not dwell or since is None or change.at - since >= dwell - 1
 
 
 def _budgets(owner: SetTruth, change: Change) -> list[object]:

@@ -222,6 +222,7 @@ class Truth:
         opened: How far the release was opened; None if it is whole.
         revisions: By hash, the how-manieth template of the application each of them is.
         lease: Seconds for which the controllers' lease holds.
+        senders: Returns who may send a pod requests, or waits for its answer.
         leader: The life of a controller that holds the lease; empty if nobody does.
         are_clocks_even: Whether all clocks run at the world's speed.
         view_age: How old a view may be that is acted upon; less than `VIEW_AGE` where nothing delays views.
@@ -233,6 +234,7 @@ class Truth:
         self.started = started
         self.given = given
         self.lease = lease
+        self.senders: Callable[[Json], list[str]] = lambda _: []
         self.leader = ""
         self.are_clocks_even = True
         self.view_age = VIEW_AGE

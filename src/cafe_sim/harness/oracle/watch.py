@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cafe_sim.apiserver.store import Commit
+from cafe_sim.harness.carriers import senders
 from cafe_sim.harness.faults.catalogue import CATALOGUE
 from cafe_sim.harness.names import APPS, LEASES, PODS, REPLICA_SETS, SETS, STATEFUL_SETS
+from cafe_sim.harness.oracle.carrying import CARRYING
 from cafe_sim.harness.oracle.leading import LEADING
 from cafe_sim.harness.oracle.natives import NATIVES
 from cafe_sim.harness.oracle.releasing import RELEASING
@@ -51,12 +53,13 @@ class Oracle:
         self.truth.are_clocks_even = all(fault.kind != BENT for fault in world.plan.faults)
         if all(CATALOGUE[fault.kind].place in {"node", "zone", "kubelet"} for fault in world.plan.faults):
             self.truth.view_age = PROMPT
+        self.truth.senders = lambda pod: senders(world, pod)
         self.violations: list[Violation] = []
         self._world = world
         self._rules = {
             resource: [
                 rule
-                for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES, *SIZING)
+                for rule in (*SAFETY, *RELEASING, *LEADING, *NATIVES, *SIZING, *CARRYING)
                 if rule.resource == resource
             ]
             for resource in JUDGED
