@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cafe.api.names import API_VERSION, CONTROLLER_NAMESPACE, PROTECTION_PREFIX, SPECIFIED_DELETE_LABEL
+from cafe.api.trafficmarks import employer_name, protection_of
 from testbed import ControlPlane, control_plane, real_nodes
 from testbed.client import MERGE, Client, RequestFailed
 from testbed.controlplane import free_ports
@@ -32,6 +33,34 @@ PROVIDERS: Final = f"/apis/{API_VERSION}/namespaces/{CONTROLLER_NAMESPACE}/traff
 PATIENCE: Final = timedelta(minutes=5)
 
 
+class Controller:
+    """CAFE's controller in a process of its own; it may be killed and started again."""
+
+    def __init__(self, plane: ControlPlane, discovery_port: int, log: int) -> None:
+        here = ("--webhook-host=127.0.0.1", "--webhook-bind=127.0.0.1", "--webhook-port=0")
+        discovery = (f"--discovery-port={discovery_port}", "--discovery-bind=127.0.0.1")
+        module = ("-m", "cafe.processes.controller", f"--kubeconfig={plane.kubeconfig}")
+        self._command = [sys.executable, *module, "--install-crds", "--no-leader-elect", *here, *discovery]
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            self._command, stdout=self._log, stderr=self._log, env=dict(os.environ)
+        )
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait(30)
+
+    def stop(self) -> None:
+        """Have it end in order."""
+        self._process.terminate()
+        self._process.wait(30)
+
+
 @dataclass
 class Stage:
     """Where it happens.
@@ -39,12 +68,14 @@ class Stage:
     Attributes:
         account: Directory in which applications write down what they worked on.
         discovery_port: Where the controller serves discovery, on loopback.
+        controller: CAFE's.
         pods: As a watch shows them, by UID.
     """
 
     plane: ControlPlane
     account: Path
     discovery_port: int
+    controller: Controller
     pods: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -103,7 +134,9 @@ class Stage:
             self._create(PROVIDERS, "TrafficProvider", PROVIDER, provider)
         spec = {"app": NAME, "pools": [pool] if pool is not None else [], "services": pool is None}
         self._create(f"{OURS}/trafficbindings", "TrafficBinding", NAME, spec)
-        self.wait_published(1)
+        name = f"{PROVIDER}/{pool['pool']}" if pool is not None else NAME
+        employer = employer_name("Pool" if pool is not None else "Service", "default", name)
+        self.wait_published(protection_of(employer))
 
     def _create(self, path: str, kind: str, name: str, spec: Mapping[str, Any]) -> None:
         body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -113,7 +146,7 @@ class Stage:
         """Declare that nothing carries it: no pod is guarded."""
         spec = {"app": NAME, "pools": [], "services": False}
         self._create(f"{OURS}/trafficbindings", "TrafficBinding", NAME, spec)
-        self.wait_published(0)
+        self.wait_published()
 
     def unbind(self) -> None:
         """Take both back."""
@@ -135,18 +168,14 @@ class Stage:
 
         wait_for(f"{path} is gone", is_gone, PATIENCE)
 
-    def wait_published(self, protections: int) -> None:
-        """Wait until each pod is ready and has that many protections."""
+    def wait_published(self, *protections: str) -> None:
+        """Wait until each pod has exactly these protections."""
 
         def look() -> bool:
             found = list(self.pods.values())
-            return len(found) >= 1 and all(
-                len([f for f in p["metadata"].get("finalizers") or [] if f.startswith("prot.")])
-                == protections
-                for p in found
-            )
+            return len(found) >= 1 and all(_protections(pod) == set(protections) for pod in found)
 
-        wait_for(f"{protections} protections of each pod", look, PATIENCE)
+        wait_for(f"the protections of each pod: {protections}", look, PATIENCE)
 
     def wait_complete(self) -> None:
         """Wait until the newest spec is released whole."""
@@ -163,10 +192,14 @@ class Stage:
 
     def release(self, image: str) -> None:
         """Have all pods run another image."""
+        self.begin_release(image)
+        self.wait_complete()
+
+    def begin_release(self, image: str) -> None:
+        """Ask for another image; don't wait."""
         template = self.app()["spec"]["template"]
         template["spec"]["containers"][0]["image"] = image
         self.client.patch(f"{OURS}/cafedeployments/{NAME}", {"spec": {"template": template}}, MERGE)
-        self.wait_complete()
 
     def scale(self, replicas: int) -> None:
         """Have that many pods."""
@@ -224,32 +257,19 @@ def stage() -> Iterator[Stage]:
         stack.enter_context(real_nodes(plane, CELLS))
         log = stack.enter_context((folder / "controller.log").open("wb"))
         (discovery_port,) = free_ports(1)
-        stack.callback(_controller(plane, discovery_port, log.fileno()))
+        controller = Controller(plane, discovery_port, log.fileno())
+        stack.callback(controller.stop)
         account = folder / "account"
         account.mkdir(mode=0o777)
-        made = Stage(plane, account, discovery_port)
+        made = Stage(plane, account, discovery_port, controller)
         wait_for("the kinds", lambda: _has_kinds(plane.client), PATIENCE)
         stack.enter_context(watching(plane.client, f"{SPACE}/pods", lambda e, p: _saw(made, e, p)))
         made.deploy()
         yield made
 
 
-def _controller(plane: ControlPlane, discovery_port: int, log: int) -> Callable[[], None]:
-    command = [sys.executable, "-m", "cafe.processes.controller", f"--kubeconfig={plane.kubeconfig}"]
-    here = ("--webhook-host=127.0.0.1", "--webhook-bind=127.0.0.1", "--webhook-port=0")
-    discovery = (f"--discovery-port={discovery_port}", "--discovery-bind=127.0.0.1")
-    whole = [*command, "--install-crds", "--no-leader-elect", *here, *discovery]
-    process = subprocess.Popen(whole, stdout=log, stderr=log, env=dict(os.environ))
-
-    def end() -> None:
-        process.terminate()
-        process.wait(30)
-
-    return end
-
-
-def _protections(pod: Mapping[str, Any]) -> int:
-    return sum(f.startswith(PROTECTION_PREFIX) for f in pod["metadata"].get("finalizers") or [])
+def _protections(pod: Mapping[str, Any]) -> set[str]:
+    return {f for f in pod["metadata"].get("finalizers") or [] if f.startswith(PROTECTION_PREFIX)}
 
 
 def _has_kinds(client: Client) -> bool:

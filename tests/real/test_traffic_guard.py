@@ -10,6 +10,7 @@ from bench.lossless.carriers import ByHAProxy
 from bench.lossless.load import Load, handled
 from bench.lossless.stage import NAME, V2, Stage, in_thread, stage
 from cafe.api.names import FORCED_ANNOTATION
+from cafe.api.trafficmarks import employer_name, protection_of
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -50,7 +51,8 @@ async def test_no_request_is_lost_while_pods_are_updated_and_a_node_is_drained(a
 
 async def test_what_is_done_by_hand_under_traffic_is_refused_and_says_what_to_do(at: Stage) -> None:
     pod = min(str(p["metadata"]["name"]) for p in at.pods.values())
-    at.wait_published(1)
+    employer = employer_name("Service", "default", NAME)
+    at.wait_published(protection_of(employer))
     told = refused(at, "delete", "pod", pod, "--wait=false")
     assert "is not deleted: it may still receive requests" in told
     assert "Lower the replicas of its application" in told

@@ -9,6 +9,7 @@ from cafe.api.names import CONTROLLER_NAMESPACE, OPERATION_PREFIX, PROTECTION_PR
 from cafe.traffic.domain.facts import Member, Pool
 from cafe_sim.contract import Json, StoreEvent
 from cafe_sim.traffic.balancer import Balancer, Entry
+from tests.simulation.test_podset_kinds import app_of
 from tests.simulation.world import (
     APP_SERVICES,
     APPS,
@@ -269,3 +270,36 @@ def entries(balancer: Balancer, address: str) -> list[Entry]:
     """Return what the processes know of an address."""
     found = (balancer.entry(name, "web", address) for name in balancer.processes)
     return [entry for entry in found if entry is not None]
+
+
+NATIVES = pytest.mark.parametrize("kind", ["ReplicaSet", "StatefulSet"])
+
+
+@NATIVES
+@pytest.mark.slow
+@in_virtual_time
+async def test_pods_of_native_sets_leave_traffic_before_their_controllers_delete_them(kind: str) -> None:
+    async with a_world() as world:
+        balancer = carried(world)
+        await released(world, app_of(kind, maxUnavailable=2))
+        assert all_published(world)()
+        witness = Witness(world, balancer)
+        world.set_image(APPS, "web", "web:2")
+        await world.run(lambda: world.is_complete("web") and all_published(world)(), timedelta(minutes=30))
+        assert {image(p) for p in world.pods()} == {"web:2"}
+        assert witness.touched >= 10
+        world.edit(APPS, "web", replicas=4)
+        await world.run(lambda: len(world.pods()) == 4 and all_published(world, 4)(), timedelta(minutes=30))
+        assert witness.lost == []
+
+
+@in_virtual_time
+async def test_who_asks_for_no_pods_at_all_gets_none_though_nobody_answers_then() -> None:
+    async with a_world() as world:
+        balancer = carried(world)
+        await released(world, an_app(2))
+        witness = Witness(world, balancer)
+        world.edit(APPS, "web", replicas=0)
+        await world.run(lambda: not world.pods())
+        assert witness.touched == 2
+        assert witness.lost == []

@@ -67,10 +67,14 @@ class TrafficParts:
         self._clock = clock
         self._wake_pod: Callable[[ObjectKey], None] = lambda _: None
 
-    def ask_for_eviction(self, key: ObjectKey, uid: str) -> None:
-        """Have a pod drained, since its eviction is asked for now."""
-        self.wishes.ask(uid)
+    def ask(self, key: ObjectKey, uid: str, name: str, reason: str = "") -> None:
+        """Have a pod drained, since that is asked for now."""
+        self.wishes.ask(uid, name, reason)
         self._wake_pod(key)
+
+    def is_confirmed(self, key: ObjectKey) -> bool:
+        """Whether every employer of a pod was read back a moment ago, and had no traffic for it."""
+        return self.pods.is_confirmed(key)
 
     def on_wish(self, wake: Callable[[ObjectKey], None]) -> None:
         """Call *wake* with the key of a pod whose eviction is asked for."""

@@ -35,6 +35,7 @@ from cafe.traffic.contract import Drains, TrafficWatch, Unemployed
 from cafe.workloads.adapters.adoptions import KubeAdoptions
 from cafe.workloads.adapters.apps import KubeApps
 from cafe.workloads.adapters.evictions import Evictions
+from cafe.workloads.adapters.leaving import Leaving
 from cafe.workloads.adapters.sets import KubeSets
 from cafe.workloads.adapters.watched import Watched
 from cafe.workloads.reconcilers.cafedeployments import CafeDeploymentReconciler
@@ -146,7 +147,8 @@ class WorkloadControllers:
     def _workloads(self, client: Client) -> tuple[Controller, Controller]:
         clock, watched = self._around.clock, Watched(self.caches, self._around.clock)
         sets = KubeSets(client, watched, clock, self._teller, self._traffic_watch)
-        apps = KubeApps(client, watched, clock, self._teller)
+        leaving = Leaving(self._traffic_watch, self._drains)
+        apps = KubeApps(client, watched, clock, self._teller, leaving)
         adoptions = KubeAdoptions(client, watched)
         set_controller = self._controller("inplaceset", InPlaceSetReconciler(sets, clock).reconcile)
         app_controller = self._controller(

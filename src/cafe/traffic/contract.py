@@ -218,15 +218,28 @@ class Unemployed:
         return True
 
 
-class Drains(Protocol):
-    """Takes pods out of traffic for those who ask again and again until it is done."""
-
-    def ask_for_eviction(self, key: ObjectKey, uid: str) -> None:
-        """Have a pod drained, since its eviction is asked for now; given up if nobody asks any more."""
-
-
 EVICTION = "evict"
 """Name of the operation that an eviction asks for."""
+
+RETIREMENT = "retire"
+"""Name of the one that is asked for before a native set's controller deletes a pod."""
+
+LOWERED = "replicas was lowered"
+"""The reason of a deletion that nobody comes after: who asked for no pods was told that nobody answers."""
+
+
+class Drains(Confirming, Protocol):
+    """Takes pods out of traffic for those who ask again and again until it is done."""
+
+    def ask(self, key: ObjectKey, uid: str, name: str, reason: str = "") -> None:
+        """Have a pod drained, since that is asked for now; given up if nobody asks any more.
+
+        Args:
+            key: Of the pod.
+            uid: Of the pod.
+            name: `EVICTION` or `RETIREMENT`.
+            reason: For people.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What traffic needs from the world."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cafe.api.trafficbinding import TrafficBinding, TrafficBindingStatus
@@ -10,7 +9,7 @@ from cafe.api.trafficmarks import Operation
 from cafe.kernel import Note, ObjectKey, Refusal
 from cafe.traffic.contract import Asking
 from cafe.traffic.domain.facts import Employer, Member, PodTraffic, Pool, ReplicaView
-from cafe.traffic.domain.keeping import Drop
+from cafe.traffic.domain.keeping import Asked, Drop
 
 
 class TrafficAdapter(Protocol):
@@ -60,13 +59,13 @@ class PodView:
 
     Attributes:
         employers: Who sends it requests, retired ones included.
-        asked: How long ago an eviction of it was asked for last; None if it never was.
+        asked: By operation, who asked for it last.
         is_served: Whether its set writes the gate of a new pod.
     """
 
     pod: PodTraffic
     employers: Sequence[Employer]
-    asked: timedelta | None = None
+    asked: Mapping[str, Asked] = field(default_factory=dict)
     is_served: bool = True
 
 

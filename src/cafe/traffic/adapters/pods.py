@@ -13,7 +13,7 @@ from cafe.traffic.adapters.podmarks import PodMarks, scope_of
 from cafe.traffic.adapters.watched import WatchedTraffic, pod_traffic
 from cafe.traffic.contract import STUCK, Asking, begin
 from cafe.traffic.domain.facts import Employer, PodTraffic
-from cafe.traffic.domain.keeping import HEARTBEAT, Drop
+from cafe.traffic.domain.keeping import Asked, Drop
 from cafe.traffic.ports import PodView
 
 BELIEVED = timedelta(seconds=3)
@@ -28,25 +28,20 @@ class Teller(Protocol):
 
 
 class Wishes:
-    """Evictions that were asked for: who asks does so again and again, so nothing need be stored."""
+    """Drains that were asked for: who asks does so again and again, so nothing need be stored."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._asked: dict[str, timedelta] = {}
+        self._asked: dict[str, dict[str, tuple[timedelta, str]]] = {}
 
-    def ask(self, uid: str) -> None:
-        """Remember that a pod's eviction is asked for now."""
-        self._asked[uid] = self._clock.monotonic()
+    def ask(self, uid: str, name: str, reason: str) -> None:
+        """Remember that an operation on a pod is asked for now."""
+        self._asked.setdefault(uid, {})[name] = (self._clock.monotonic(), reason)
 
-    def age(self, uid: str) -> timedelta | None:
-        """Return how long ago it was asked for last; None if never, or too long ago to matter."""
-        asked = self._asked.get(uid)
-        if asked is None:
-            return None
-        age = self._clock.monotonic() - asked
-        if age >= HEARTBEAT:
-            del self._asked[uid]
-        return age
+    def of(self, uid: str) -> dict[str, Asked]:
+        """Return by operation who asked for it last, and how long ago."""
+        now = self._clock.monotonic()
+        return {name: Asked(now - at, reason) for name, (at, reason) in self._asked.get(uid, {}).items()}
 
     def forget(self, uid: str) -> None:
         """Drop what is known of a pod that is gone."""
@@ -93,7 +88,7 @@ class KubePodTraffic:
         return PodView(
             pod=fact,
             employers=self._watched.employers(key.namespace, pod.metadata.labels) if is_gated else (),
-            asked=self._wishes.age(fact.uid),
+            asked=self._wishes.of(fact.uid),
             is_served=owner is not None and owner.kind == IN_PLACE_SETS.kind,
         )
 

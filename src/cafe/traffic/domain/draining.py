@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from cafe.traffic.contract import LOWERED
 from cafe.traffic.domain.facts import Employer, MemberState, MemberView, PodTraffic, ReplicaView
 
 NO_TIME = timedelta(0)
@@ -122,7 +123,8 @@ def judge_detached(
     # A read-back may be older than the wish: until it was told, nobody is believed to be detached already.
     memory = _seen(memory, members, now, is_detached=is_told and not problems and not serving)
     is_stuck = now - memory.asked >= employer.rules.deadline
-    if is_last and serving and not employer.may_drain_last:
+    may_go = employer.may_drain_last or all(op.reason == LOWERED for op in pod.fact.operations.values())
+    if is_last and serving and not may_go:
         return Verdict(
             memory, "it is the last member of the pool: nobody else would answer", is_stuck=is_stuck
         )

@@ -1,15 +1,31 @@
 """What a pod's marks should say, whoever carries its traffic: the janitor's and the gatekeeper's work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cafe.api.trafficmarks import Operation, OperationType
-from cafe.traffic.contract import EVICTION
+from cafe.traffic.contract import EVICTION, RETIREMENT
 from cafe.traffic.domain.facts import Employer, PodTraffic
 
-HEARTBEAT = timedelta(minutes=2)
-"""An eviction that is not asked for again for so long was given up: kubectl drain asks every five seconds."""
+HEARTBEAT = timedelta(minutes=3)
+"""What is not asked for again for so long was given up: kubectl drain asks every five seconds."""
+
+TYPES = {EVICTION: OperationType.EVICT, RETIREMENT: OperationType.DELETE}
+"""The operations that are asked for again and again, as long as they are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody asked for a pod to be drained.
+
+    Attributes:
+        age: How long ago they did so last.
+        reason: For people.
+    """
+
+    age: timedelta
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,7 @@ def keep(
     employers: Sequence[Employer],
     now: datetime,
     *,
-    asked: timedelta | None = None,
+    asked: Mapping[str, Asked] | None = None,
     is_served: bool = True,
 ) -> tuple[Action, ...]:
     """Return what to write into a pod now; at most one thing at a time, the most urgent first.
@@ -57,7 +73,7 @@ def keep(
         pod: The pod.
         employers: Who sends it requests by now, retired ones included.
         now: When an operation that is asked for begins.
-        asked: How long ago an eviction of the pod was asked for last; None if it never was.
+        asked: By operation, who asked for it last.
         is_served: Whether somebody else writes the pod's gate when it is new.
     """
     known = {employer.finalizer for employer in employers}
@@ -68,12 +84,13 @@ def keep(
         return (Drop(finalizers, stale),)
     if pod.is_leaving or pod.is_over:
         return ()
-    held = pod.fact.operations.get(EVICTION)
-    is_wanted = asked is not None and asked < HEARTBEAT
-    if is_wanted and held is None:
-        return (Ask(EVICTION, Operation(type=OperationType.EVICT, actor="eviction", start=now)),)
-    if held is not None and not is_wanted and now - held.start >= HEARTBEAT:
-        return (GiveBack(EVICTION),)
+    for name, kind in TYPES.items():
+        held, wish = pod.fact.operations.get(name), (asked or {}).get(name)
+        is_wanted = wish is not None and wish.age < HEARTBEAT
+        if wish is not None and is_wanted and held is None:
+            return (Ask(name, Operation(type=kind, actor=name, start=now, reason=wish.reason)),)
+        if held is not None and not is_wanted and now - held.start >= HEARTBEAT:
+            return (GiveBack(name),)
     if not pod.fact.operations and not pod.fact.is_gate_on and not is_served:
         return (RaiseGate(),)
     return ()

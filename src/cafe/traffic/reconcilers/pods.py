@@ -28,7 +28,7 @@ class PodTrafficReconciler:
         for action in actions:
             await self._act(key, action)
         waits = [RECHECK]
-        if view.asked is not None or view.pod.fact.operations:
+        if view.asked or view.pod.fact.operations:
             waits.append(HEARTBEAT)
         return Outcome(recheck=min(waits))
 

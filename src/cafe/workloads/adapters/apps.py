@@ -16,6 +16,7 @@ from cafe.kube.kinds import CAFE_DEPLOYMENTS, IN_PLACE_SETS
 from cafe.kube.merging import difference
 from cafe.kube.patches import MergePatch
 from cafe.kube.statuses import status_patch
+from cafe.workloads.adapters.leaving import Leaving
 from cafe.workloads.adapters.natives import KubeNatives
 from cafe.workloads.adapters.owning import NewSet, Teller, drop_set, make_set, scope_of
 from cafe.workloads.adapters.revisions import Revisions
@@ -34,13 +35,15 @@ from cafe.workloads.ports import AppView
 class KubeApps:
     """The `AppStore` of a cluster."""
 
-    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+    def __init__(
+        self, client: Client, watched: Watched, clock: Clock, teller: Teller, leaving: Leaving
+    ) -> None:
         self._client = client
         self._watched = watched
         self._clock = clock
         self._teller = teller
         self._revisions = Revisions(client, watched, CAFE_DEPLOYMENTS.kind)
-        self._natives = KubeNatives(client, watched, clock, teller)
+        self._natives = KubeNatives(client, watched, clock, teller, leaving)
 
     def busy(self, key: ObjectKey) -> AbstractContextManager[None]:
         """While a pass is under way, let no eviction take what the pass may be taking."""

@@ -81,9 +81,11 @@ class Evictions:
         if serves:
             self.door.promise(owner, pod.metadata.uid)
         traffic = convert(pod).traffic
-        if self._drains is None or not traffic.is_guarded or traffic.is_drained_for(EVICTION):
+        if self._drains is None or not traffic.is_guarded:
             return None
-        self._drains.ask_for_eviction(pod.key, pod.metadata.uid)
+        self._drains.ask(pod.key, pod.metadata.uid, EVICTION)
+        if traffic.is_drained_for(EVICTION) and self._drains.is_confirmed(pod.key):
+            return None
         return Denial(_wait_for(pod, traffic), TOO_MANY, "TooManyRequests")
 
     def _fact(self, pod: Pod, kind: str, owner: str) -> EvictionFact | None:

@@ -26,6 +26,7 @@ from cafe.kube.noting import Target, delete_noted
 from cafe.kube.objects import PODS, REPLICA_SETS, STATEFUL_SETS, ObjectMeta, ReplicaSet, StatefulSet
 from cafe.kube.patches import MergePatch
 from cafe.kube.resources import Kind
+from cafe.workloads.adapters.leaving import Leaving, leavers
 from cafe.workloads.adapters.members import Members
 from cafe.workloads.adapters.owning import NewSet, Teller, drop_set, make_set, scope_of
 from cafe.workloads.adapters.watched import OWNER_APP, Watched
@@ -57,8 +58,11 @@ Native = ReplicaSet | StatefulSet
 class KubeNatives:
     """Reads and writes the native sets of a CafeDeployment's units."""
 
-    def __init__(self, client: Client, watched: Watched, clock: Clock, teller: Teller) -> None:
+    def __init__(
+        self, client: Client, watched: Watched, clock: Clock, teller: Teller, leaving: Leaving
+    ) -> None:
         self._client = client
+        self._leaving = leaving
         self._watched = watched
         self._clock = clock
         self._teller = teller
@@ -154,12 +158,18 @@ class KubeNatives:
         return pods
 
     async def act(self, app: CafeDeployment, action: NativeAction) -> None:
-        """Make the one write of *action*."""
+        """Make the one write of *action*.
+
+        Raises:
+            Conflict: Pods that it would take away have to leave traffic first.
+        """
+        namespace = app.metadata.namespace
         if isinstance(action, MakeNative):
             record = _record(action.goal, action.release, action.rendered)
             kind, cache = self._of(action.kind)
             revision = action.release.revision
-            new = NewSet(kind, cache, action.unit, action.name, revision, action.spec, record)
+            spec = self._leaving.gated(namespace, action.spec)
+            new = NewSet(kind, cache, action.unit, action.name, revision, spec, record)
             await make_set(self._client, app, new, self._teller)
         elif isinstance(action, ChangeNative):
             await self._change(app, action)
@@ -182,6 +192,9 @@ class KubeNatives:
         current = cache.get(key)
         if current is None:
             raise Conflict(f"{kind.kind} {key} is gone")
+        pods = self._pods(app, current.metadata)
+        self._leaving.demand(key.namespace, leavers(app, current, action.spec, pods))
+        wanted = self._leaving.gated(key.namespace, action.spec)
         meta: dict[str, Any] = {
             "uid": current.metadata.uid,
             "resourceVersion": current.metadata.resource_version,
@@ -189,9 +202,9 @@ class KubeNatives:
         if action.release is not None and action.goal is not None:
             meta["labels"] = {REVISION_LABEL: action.release.revision}
             meta["annotations"] = _record(action.goal, action.release, action.rendered)
-        body: dict[str, Any] = {"metadata": meta, "spec": dict(action.spec)}
-        if "template" in action.spec:
-            body["spec"]["template"] = difference(current.spec.template, action.spec["template"])
+        body: dict[str, Any] = {"metadata": meta, "spec": dict(wanted)}
+        if "template" in wanted:
+            body["spec"]["template"] = difference(current.spec.template, wanted["template"])
         stored = await self._client.patch(kind, key, MergePatch(body))
         cache.note_write(key, stored.metadata.resource_version, owner=scope_of(app))
 
@@ -208,6 +221,7 @@ class KubeNatives:
 
     async def _replace(self, app: CafeDeployment, action: Deletion) -> None:
         pod, key = action.pod, ObjectKey(app.metadata.namespace, action.pod.name)
+        self._leaving.demand(key.namespace, [(pod, action.reason)])
         target = Target(PODS, key, pod.uid, pod.resource_version)
         await delete_noted(self._client, self._watched.pods, target, scope_of(app))
         note = Note("PodDeleted", f"Pod {pod.name} is deleted: {action.reason}")

@@ -17,6 +17,7 @@ from cafe.api.names import (
     UPDATE_GATE,
     UPDATE_STATE_ANNOTATION,
 )
+from cafe.api.trafficmarks import Operation
 from cafe.kube.objects import format_time
 from cafe.kube.patches import Patch, StrategicPatch
 from cafe.traffic.contract import Asking, begin, end, operating
@@ -81,7 +82,7 @@ def wanted_state(step: Step, now: datetime) -> str | None:
 def _taken(step: LowerGate | Withdraw, now: datetime, expected: str) -> dict[str, Any]:
     if isinstance(step, LowerGate):
         return _lowered(step, now, expected)
-    return _withdrawn(step.pod, now, expected)
+    return _withdrawn(step, now, expected)
 
 
 def _lowered(step: LowerGate, now: datetime, expected: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _lowered(step: LowerGate, now: datetime, expected: str) -> dict[str, Any]:
     between our write of the gate and that of the image, which then is a conflict.
     """
     message = f"The pod is being updated to revision {step.revision}"
-    asking = _asked(step.pod, UPDATE, now, expected, step.revision)
+    asking = _asked(step.pod, UPDATE, operation_for(UPDATE, now, step.revision), expected)
     notes = {**asking.annotations, UPDATE_STATE_ANNOTATION: wanted_state(step, now)}
     told = [_condition(UPDATE_GATE, "False", "InPlaceUpdate", message, now)]
     gates = [UPDATE_GATE]
@@ -102,9 +103,10 @@ def _lowered(step: LowerGate, now: datetime, expected: str) -> dict[str, Any]:
     return {"metadata": _guarded(step.pod, annotations=notes), "status": {"conditions": told}}
 
 
-def _withdrawn(pod: PodFact, now: datetime, expected: str) -> dict[str, Any]:
+def _withdrawn(step: Withdraw, now: datetime, expected: str) -> dict[str, Any]:
     """Take the pod out of traffic for good. The update's gate stays as it is: it may be down already."""
-    asking = _asked(pod, DELETE, now, expected)
+    pod = step.pod
+    asking = _asked(pod, DELETE, operation_for(DELETE, now, reason=step.reason), expected)
     told: list[dict[str, Any]] = []
     if pod.has_traffic_gate:
         message = "The pod is to be deleted"
@@ -116,11 +118,11 @@ def _withdrawn(pod: PodFact, now: datetime, expected: str) -> dict[str, Any]:
     }
 
 
-def _asked(pod: PodFact, name: str, now: datetime, expected: str, order: str = "") -> Asking:
+def _asked(pod: PodFact, name: str, operation: Operation, expected: str) -> Asking:
     """Return what asks for the pod's traffic to go; nothing if nobody sends it any."""
     if not expected and not pod.traffic.is_guarded:
         return Asking()
-    return begin(name, operation_for(name, now, order), expected)
+    return begin(name, operation, expected)
 
 
 def _unready(gates: Sequence[str], now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cafe.kernel.entropy import NAME_ALPHABET
+from cafe.traffic.contract import LOWERED
 from cafe.workloads.domain.budget import Budget, aims_at
 from cafe.workloads.domain.crowd import Crowd, by_name
 from cafe.workloads.domain.dwell import Dwell
@@ -129,7 +130,7 @@ def decide_scale(
         ranked = sorted(deletion_order([*staying, *crowd.all_calm()]), key=dwell.is_available)
         # Who is out of traffic for it already goes first of all: else the choice would wander.
         ranked.sort(key=lambda pod: pod.uid not in called and not is_withdrawn(pod))
-        chosen = [called.pop(p.uid, Deletion(p, "replicas was lowered")) for p in ranked[:-missing]]
+        chosen = [called.pop(p.uid, Deletion(p, LOWERED)) for p in ranked[:-missing]]
         return Scale.of([*gone, *chosen, *(d for uid, d in called.items() if uid not in leaving)])
     # A pod asked to go is replaced once it is gone from the count, so that replicas is never exceeded.
     updated = sum(aims_at(p, goal.update_revision) for p in staying) + crowd.calm_at(goal.update_revision)

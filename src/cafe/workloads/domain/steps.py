@@ -69,9 +69,14 @@ class MarkForDeletion:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take the pod out of traffic; it is deleted once that is proven gone."""
+    """Take the pod out of traffic; it is deleted once that is proven gone.
+
+    Attributes:
+        reason: Why it is to go.
+    """
 
     pod: PodFact
+    reason: str = ""
 
 
 Step = LowerGate | WriteChange | Resize | NoteDoubt | RaiseGate | MarkForDeletion | Withdraw

@@ -14,10 +14,10 @@ DELETE = "delete"
 ACTOR = "cafe-controller"
 
 
-def operation_for(name: str, now: datetime, order: str = "") -> Operation:
-    """Return the operation *name* as it is asked for now, for the sake of *order*."""
+def operation_for(name: str, now: datetime, order: str = "", reason: str = "") -> Operation:
+    """Return the operation *name* as it is asked for now, for the sake of *order*, and why."""
     kind = OperationType.UPDATE if name == UPDATE else OperationType.DELETE
-    return Operation(type=kind, actor=ACTOR, start=now, order=order)
+    return Operation(type=kind, actor=ACTOR, start=now, order=order, reason=reason)
 
 
 def is_withdrawn(pod: PodFact) -> bool:

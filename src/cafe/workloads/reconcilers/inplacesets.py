@@ -175,7 +175,7 @@ class InPlaceSetReconciler:
         return Progress((), "Scaling", told)
 
     async def _withdraw(self, view: SetView, deletion: Deletion) -> None:
-        await self._sets.take_step(view, Withdraw(deletion.pod))
+        await self._sets.take_step(view, Withdraw(deletion.pod, deletion.reason))
         note = Note("PodWithdrawn", f"Pod {deletion.pod.name} leaves traffic: {deletion.reason}")
         await self._sets.tell(view.owner, note)
 
