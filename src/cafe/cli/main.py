@@ -21,6 +21,7 @@ COMMANDS = {
     "import": "cafe.cli.commands.importing:import_",
     "export": "cafe.cli.commands.exporting:export",
     "app": "cafe.cli.main:app",
+    "traffic": "cafe.cli.main:traffic",
     "doctor": "cafe.cli.commands.doctor:doctor",
     "completion": "cafe.cli.commands.completion:completion",
     "version": "cafe.cli.commands.version:version",
@@ -50,6 +51,14 @@ APP_COMMANDS = {
     "unhold": "cafe.cli.commands.revisions:unhold",
 }
 
+TRAFFIC_COMMANDS = {
+    "get": "cafe.cli.commands.traffic:get",
+    "doctor": "cafe.cli.commands.trafficdoctor:doctor",
+    "offline": "cafe.cli.commands.traffic:offline",
+    "online": "cafe.cli.commands.traffic:online",
+    "force": "cafe.cli.commands.traffic:force",
+}
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 root = LazyGroup(
@@ -62,6 +71,15 @@ root = LazyGroup(
 )
 app = LazyGroup(
     "app", APP_COMMANDS, prefix="app.", help="help.app", params=place_options(), no_args_is_help=True
+)
+
+traffic = LazyGroup(
+    "traffic",
+    TRAFFIC_COMMANDS,
+    prefix="traffic.",
+    help="help.traffic",
+    params=place_options(),
+    no_args_is_help=True,
 )
 
 

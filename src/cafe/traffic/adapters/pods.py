@@ -151,7 +151,8 @@ class KubePodTraffic:
 
     async def give_back(self, pod: PodTraffic, asking: Asking) -> None:
         """Write an operation's end."""
-        await self._marks.write(pod, asking, "No operation stands on the pod")
+        told = "An operation stands on the pod" if asking.gate is False else "No operation stands on the pod"
+        await self._marks.write(pod, asking, told)
 
     async def tell(self, pod: PodTraffic, note: Note) -> None:
         """Record an Event of a pod."""

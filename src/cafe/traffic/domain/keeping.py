@@ -42,6 +42,11 @@ class RaiseGate:
 
 
 @dataclass(frozen=True, slots=True)
+class LowerGate:
+    """Keep the pod from serving: somebody wrote a wish, and couldn't write the gate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Have the pod taken out of traffic."""
 
@@ -56,7 +61,7 @@ class GiveBack:
     name: str
 
 
-Action = Drop | RaiseGate | Ask | GiveBack
+Action = Drop | RaiseGate | LowerGate | Ask | GiveBack
 
 
 def keep(
@@ -84,13 +89,24 @@ def keep(
         return (Drop(finalizers, stale),)
     if pod.is_leaving or pod.is_over:
         return ()
+    action = _of_operations(pod, now, asked or {}) or _of_gate(pod, is_served=is_served)
+    return (action,) if action is not None else ()
+
+
+def _of_operations(pod: PodTraffic, now: datetime, asked: Mapping[str, Asked]) -> Ask | GiveBack | None:
+    """Return what to do about operations that last as long as somebody asks for them."""
     for name, kind in TYPES.items():
-        held, wish = pod.fact.operations.get(name), (asked or {}).get(name)
+        held, wish = pod.fact.operations.get(name), asked.get(name)
         is_wanted = wish is not None and wish.age < HEARTBEAT
         if wish is not None and is_wanted and held is None:
-            return (Ask(name, Operation(type=kind, actor=name, start=now, reason=wish.reason)),)
+            return Ask(name, Operation(type=kind, actor=name, start=now, reason=wish.reason))
         if held is not None and not is_wanted and now - held.start >= HEARTBEAT:
-            return (GiveBack(name),)
-    if not pod.fact.operations and not pod.fact.is_gate_on and not is_served:
-        return (RaiseGate(),)
-    return ()
+            return GiveBack(name)
+    return None
+
+
+def _of_gate(pod: PodTraffic, *, is_served: bool) -> LowerGate | RaiseGate | None:
+    """Return how the gate must change for the operations that stand."""
+    if pod.fact.operations:
+        return LowerGate() if pod.fact.is_gate_on else None
+    return RaiseGate() if not pod.fact.is_gate_on and not is_served else None

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from cafe.kernel import Clock, Note, ObjectKey, Outcome
-from cafe.traffic.contract import end
-from cafe.traffic.domain.keeping import HEARTBEAT, Action, Ask, Drop, GiveBack, keep
+from cafe.traffic.contract import Asking, end
+from cafe.traffic.domain.keeping import HEARTBEAT, Action, Ask, Drop, GiveBack, LowerGate, keep
 from cafe.traffic.ports import PodTrafficStore
 
 RECHECK = timedelta(minutes=5)
@@ -45,5 +45,7 @@ class PodTrafficReconciler:
             await self._pods.ask(view.pod, action.name, action.operation)
         elif isinstance(action, GiveBack):
             await self._pods.give_back(view.pod, end(view.pod.fact, action.name))
+        elif isinstance(action, LowerGate):
+            await self._pods.give_back(view.pod, Asking(gate=False))
         else:
             await self._pods.give_back(view.pod, end(view.pod.fact, ""))
