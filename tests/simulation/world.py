@@ -108,6 +108,7 @@ class World:
     Attributes:
         leads: What controllers are told when they ask whether they lead.
         balancers: By name of the TrafficProvider, what it stands for.
+        registry: Metrics of the life that began last.
         commits: Every state of pods, sets, applications and revisions, in order: (resource, event).
     """
 
@@ -121,6 +122,7 @@ class World:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     leads: bool = True
     balancers: dict[str, Balancer] = field(default_factory=dict)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     # The controller
 
@@ -129,10 +131,11 @@ class World:
         transport = Fragile(self.api)
         transport.breaks_at, transport.is_applied = breaks_at, is_applied
         client = Client(transport, self.clock, self.entropy)
+        self.registry = CollectorRegistry()
         around = Surroundings(
             self.clock,
             self.entropy,
-            CollectorRegistry(),
+            self.registry,
             make_adapter=lambda p: self.balancers[p.metadata.name],
         )
         controllers = WorkloadControllers(client, around, f"life-{len(self.lives)}", lambda: self.leads)

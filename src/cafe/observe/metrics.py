@@ -3,12 +3,14 @@
 Nothing is registered globally: a process makes one registry, a test makes its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_DRAINS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
 class ClientMetrics:
@@ -130,6 +132,101 @@ class ControllerMetrics:
             self._waiting.labels(controller),
             self._depth.labels(controller),
         )
+
+
+class BoundProviderMetrics:
+    """The metrics of one provider of traffic."""
+
+    def __init__(
+        self,
+        drains: Histogram,
+        attaches: Histogram,
+        commands: Callable[[str, str], Counter],
+        reachable: Gauge,
+    ) -> None:
+        self._commands = commands
+        self._counters: dict[tuple[str, str], Counter] = {}
+        self._reachable = reachable
+        self._drains = drains
+        self._attaches = attaches
+
+    def drained(self, took: timedelta) -> None:
+        """Take note of a pod whose traffic is proven gone."""
+        self._drains.observe(took.total_seconds())
+
+    def attached(self, took: timedelta) -> None:
+        """Take note of a pod whose traffic is proven back."""
+        self._attaches.observe(took.total_seconds())
+
+    def told(self, command: str, *, is_done: bool) -> None:
+        """Count one command."""
+        result = "done" if is_done else "failed"
+        if (counter := self._counters.get((command, result))) is None:
+            counter = self._counters[command, result] = self._commands(command, result)
+        counter.inc()
+
+    def reached(self, provider: str, replica: str, *, is_reachable: bool) -> None:
+        """Say whether one process answers."""
+        self._reachable.labels(provider, replica).set(is_reachable)
+
+
+class TrafficMetrics:
+    """Pods on their way out of traffic and back, and what carries it. Services are the provider `Service`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pods = Gauge(
+            "cafe_traffic_pods",
+            "Guarded pods by where they stand: Serving, Draining, DrainStuck, Drained, Held, Attaching.",
+            ["namespace", "application", "phase"],
+            registry=registry,
+        )
+        self.forced = Gauge(
+            "cafe_traffic_forced_pods",
+            "Pods whose drain waits for less than every proof, because a person said so.",
+            ["namespace", "application"],
+            registry=registry,
+        )
+        self._drains = Histogram(
+            "cafe_traffic_drain_seconds",
+            "Time from the first look at a pod that is wanted gone until its traffic is proven gone.",
+            ["provider"],
+            registry=registry,
+            buckets=_DRAINS,
+        )
+        self._attaches = Histogram(
+            "cafe_traffic_attach_seconds",
+            "Time from the first look at a pod that is ready until its traffic is proven back.",
+            ["provider"],
+            registry=registry,
+            buckets=_DRAINS,
+        )
+        self._commands = Counter(
+            "cafe_traffic_commands_total",
+            "Commands to a provider: attach, detach, remove; failed ones are told again.",
+            ["provider", "command", "result"],
+            registry=registry,
+        )
+        self._reachable = Gauge(
+            "cafe_traffic_provider_reachable",
+            "1 while a process of a provider answers, by the last look.",
+            ["provider", "replica"],
+            registry=registry,
+        )
+
+    def bind(self, provider: str) -> BoundProviderMetrics:
+        """Return the metrics of one provider."""
+        return BoundProviderMetrics(
+            self._drains.labels(provider),
+            self._attaches.labels(provider),
+            lambda command, result: self._commands.labels(provider, command, result),
+            self._reachable,
+        )
+
+    def forget(self, provider: str, replicas: Iterable[str]) -> None:
+        """Say no more of processes that are nobody's."""
+        for replica in replicas:
+            with suppress(KeyError):
+                self._reachable.remove(provider, replica)
 
 
 class ProcessMetrics:

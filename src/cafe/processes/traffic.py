@@ -10,17 +10,21 @@ from cafe.kube.client import Client
 from cafe.kube.endpoints import EndpointSlice
 from cafe.kube.events import EventRecorder, News
 from cafe.kube.objects import PODS, ObjectReference
+from cafe.observe.metrics import TrafficMetrics
 from cafe.processes.carriers import MakeAdapter
+from cafe.processes.trafficmetrics import PodPhases, ProviderMeasuring
 from cafe.traffic.adapters.bindings import KubeBindings
 from cafe.traffic.adapters.endpoints import EndpointsAdapter
 from cafe.traffic.adapters.podmarks import PodMarks
 from cafe.traffic.adapters.pods import KubePodTraffic, Wishes
+from cafe.traffic.adapters.providers import KubeProviders
 from cafe.traffic.adapters.watched import WatchedTraffic
 from cafe.traffic.domain.facts import PodTraffic
-from cafe.traffic.ports import TrafficAdapter
+from cafe.traffic.ports import ProviderObserver, TrafficAdapter
 from cafe.traffic.reconcilers.bindings import BindingReconciler
 from cafe.traffic.reconcilers.pods import PodTrafficReconciler
 from cafe.traffic.reconcilers.providers import ProviderLoop
+from cafe.traffic.reconcilers.reporting import ProviderReporter
 
 SERVICES = ""
 """The provider that all Services are."""
@@ -48,6 +52,7 @@ class TrafficParts:
     Attributes:
         expecting: Knows who sends requests to pods; for whoever makes pods.
         wishes: Where evictions are asked for.
+        metrics: Where pods on their way are counted.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class TrafficParts:
         clock: Clock,
         recorder: EventRecorder,
         namespace: str,
+        metrics: TrafficMetrics,
     ) -> None:
         self.watched = WatchedTraffic(caches, namespace)
         self.wishes = Wishes(clock)
@@ -64,6 +70,9 @@ class TrafficParts:
         self.pods = KubePodTraffic(self.watched, marks, self.wishes, PodTeller(recorder), clock)
         self.pod_reconciler = PodTrafficReconciler(self.pods, clock)
         self.binding_reconciler = BindingReconciler(KubeBindings(client, self.watched, clock))
+        self.providers = KubeProviders(client, self.watched, clock)
+        self.metrics = metrics
+        PodPhases(metrics, self.watched)
         self._clock = clock
         self._wake_pod: Callable[[ObjectKey], None] = lambda _: None
 
@@ -101,13 +110,15 @@ class ProviderLoops:
         self._make = make
         self._may_act = may_act
         self._clock = clock
-        self._loops: dict[str, ProviderLoop] = {SERVICES: self._loop(SERVICES, services)}
+        counts = ProviderMeasuring(parts.metrics, SERVICES)
+        self._loops: dict[str, ProviderLoop] = {SERVICES: self._loop(SERVICES, services, counts)}
+        self._counts: dict[str, ProviderMeasuring] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._specs: Mapping[str, TrafficProvider] = {}
         self._changed = asyncio.Event()
 
-    def _loop(self, name: str, adapter: TrafficAdapter) -> ProviderLoop:
-        return ProviderLoop(name, adapter, self._parts.pods, self._clock, self._may_act)
+    def _loop(self, name: str, adapter: TrafficAdapter, observer: ProviderObserver) -> ProviderLoop:
+        return ProviderLoop(name, adapter, self._parts.pods, self._clock, self._may_act, observer)
 
     def wake(self, key: ObjectKey) -> None:
         """Have all loops look at a pod."""
@@ -133,7 +144,7 @@ class ProviderLoops:
     async def run(self) -> None:
         """Run all loops until cancelled."""
         try:
-            self._begin(SERVICES, self._loops[SERVICES])
+            self._tasks[SERVICES] = asyncio.ensure_future(self._loops[SERVICES].run())
             while True:
                 self._changed.clear()
                 await self._follow()
@@ -151,15 +162,29 @@ class ProviderLoops:
             if provider is None or provider.spec != self._specs[name].spec:
                 task = self._tasks.pop(name)
                 del self._loops[name]
+                self._counts.pop(name).forget()
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self._specs = wanted
         for name, provider in wanted.items():
             if name not in self._loops:
-                loop = self._loops[name] = self._loop(name, self._make(provider))
-                for pod in self._parts.watched.pods:
-                    loop.wake(pod.key)
-                self._begin(name, loop)
+                self._begin(name, provider)
 
-    def _begin(self, name: str, loop: ProviderLoop) -> None:
-        self._tasks[name] = asyncio.ensure_future(loop.run())
+    def _begin(self, name: str, provider: TrafficProvider) -> None:
+        replicas = [replica.name for replica in provider.spec.replicas]
+        counts = self._counts[name] = ProviderMeasuring(self._parts.metrics, name, replicas)
+        reporter = ProviderReporter(name, self._parts.providers, self._clock, counts)
+        loop = self._loops[name] = self._loop(name, self._make(provider), reporter)
+        for pod in self._parts.watched.pods:
+            loop.wake(pod.key)
+        self._tasks[name] = asyncio.ensure_future(_together(loop, reporter))
+
+
+async def _together(loop: ProviderLoop, reporter: ProviderReporter) -> None:
+    """Run a provider's loop, and tell in its status how it goes."""
+    reporting = asyncio.ensure_future(reporter.run())
+    try:
+        await loop.run()
+    finally:
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)

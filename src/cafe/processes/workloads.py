@@ -23,7 +23,7 @@ from cafe.kube.leadership import LeadershipSettings
 from cafe.kube.objects import ObjectReference
 from cafe.kube.queue import WorkQueue
 from cafe.kube.runtime import collector_held
-from cafe.observe.metrics import CacheMetrics, ControllerMetrics
+from cafe.observe.metrics import CacheMetrics, ControllerMetrics, TrafficMetrics
 from cafe.placement.contract import Placement
 from cafe.placement.domain.rescheduling import move
 from cafe.placement.domain.spread import spread
@@ -131,7 +131,8 @@ class WorkloadControllers:
             self._controllers.append(self._services(client))
 
     def _traffic(self, client: Client) -> tuple[Controller, Controller]:
-        parts = TrafficParts(client, self.caches, self._around.clock, self._recorder, self._around.namespace)
+        clock, metrics = self._around.clock, TrafficMetrics(self._around.registry)
+        parts = TrafficParts(client, self.caches, clock, self._recorder, self._around.namespace, metrics)
         self._traffic_watch, self._drains, self._parts = parts.pods, parts, parts
         self._discovery = Discovery() if self._around.discovery is not None else None
         make = self._around.make_adapter or Carriers(client, self._discovery).make

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from cafe.api.trafficbinding import TrafficBinding, TrafficBindingStatus
 from cafe.api.trafficmarks import Operation
 from cafe.kernel import Note, ObjectKey, Refusal
 from cafe.traffic.contract import Asking
+from cafe.traffic.domain.draining import Command
 from cafe.traffic.domain.facts import Employer, Member, PodTraffic, Pool, ReplicaView
 from cafe.traffic.domain.keeping import Asked, Drop
 
@@ -136,3 +138,34 @@ class BindingStore(Protocol):
 
     async def hold(self, binding: TrafficBinding, *, is_held: bool) -> None:
         """Keep the binding from going, or let it go."""
+
+
+class ProviderStore(Protocol):
+    """TrafficProviders, as far as their status is concerned."""
+
+    async def write_status(self, name: str, problems: Mapping[str, str]) -> None:
+        """Write how each process was met last, if that differs from what the status says.
+
+        Args:
+            name: Of the provider; one that is gone is passed over.
+            problems: By process, why it can't be spoken with; empty if it can.
+
+        Raises:
+            cafe.kernel.CafeError: It was not written.
+        """
+
+
+class ProviderObserver(Protocol):
+    """Takes note of what happens with one provider. Never waits, never fails."""
+
+    def seen(self, views: Mapping[str, Sequence[ReplicaView]]) -> None:
+        """Take note of how its processes were read back, by pool."""
+
+    def told(self, command: Command, *, is_done: bool) -> None:
+        """Take note of a command, and whether it was taken."""
+
+    def drained(self, took: timedelta) -> None:
+        """Take note of a pod whose traffic is proven gone, so long after it was first wanted so."""
+
+    def attached(self, took: timedelta) -> None:
+        """Take note of a pod whose traffic is proven back, so long after it was first wanted so."""

@@ -11,9 +11,11 @@ from cafe.cli.output import output_option, write_many
 from cafe.cli.ports import Cluster, Document
 from cafe.cli.resources import APPS, PODS
 from cafe.cli.session import Session
+from cafe.cli.views.drawing import pen_of
 from cafe.cli.views.tables import age, table
+from cafe.cli.views.trafficlines import phase_cell
 
-HEADS = ("name", "unit", "revision", "ready", "restarts", "age", "ip", "node", "images")
+HEADS = ("name", "unit", "revision", "ready", "traffic", "restarts", "age", "ip", "node", "images")
 
 
 @click.command("pods", cls=Command, help="help.app.pods")
@@ -32,9 +34,16 @@ def pods(session: Session, name: str, output: str | None, *, no_headers: bool) -
         if output in {"json", "yaml", "name"}:
             write_many(session.terminal, found, str(output))
             return Exit.MET
-        now = session.wiring.clock.now()
+        now, pen = session.wiring.clock.now(), pen_of(session.terminal)
         rows = [
-            [*_row(pod), age(pod["metadata"].get("creationTimestamp"), now), *_place(pod)] for pod in found
+            [
+                *_row(pod),
+                phase_cell(pod, now, pen),
+                _restarts(pod),
+                age(pod["metadata"].get("creationTimestamp"), now),
+                *_place(pod),
+            ]
+            for pod in found
         ]
         heads = [session.terminal.words(f"pods.{head}") for head in HEADS]
         for line in table(heads, rows, has_heads=not no_headers):
@@ -58,8 +67,12 @@ def _row(pod: Document) -> list[str]:
         unit_of(pod) or "-",
         labels.get(REVISION_LABEL, "-"),
         f"{ready}/{len(pod['spec'].get('containers') or [])} {_state(pod)}",
-        str(sum(int(r.get("restartCount", 0)) for r in reports)),
     ]
+
+
+def _restarts(pod: Document) -> str:
+    reports: list[dict[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or []
+    return str(sum(int(r.get("restartCount", 0)) for r in reports))
 
 
 def _state(pod: Document) -> str:

@@ -1,4 +1,4 @@
-"""One application on one screen: header, why, matrix, units, trouble with the way out, events."""
+"""One application on one screen: header, why, matrix, units, traffic, trouble with the way out, events."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from cafe.cli.views.matrix import matrix_of
 from cafe.cli.views.picture import Picture, SickPod, event_time, images_of
 from cafe.cli.views.shelf import service_of
 from cafe.cli.views.tables import age, table
+from cafe.cli.views.trafficlines import traffic_lines
 
 EVENTS_SHOWN = 5
 TROUBLES_SHOWN = 3
@@ -123,6 +124,8 @@ def draw_app(
     else:
         lines += draw_matrix(matrix, pen, picture.app.spec.topology.unit_type.value)
     lines += [Text(), *_units(picture, pen)]
+    if away := traffic_lines(picture.pods, picture.now, pen):
+        lines += [Text(), *away]
     if troubles := _troubles(picture, pen):
         lines += [Text(), *troubles]
     if events := _events(picture, pen, events_shown):

@@ -27,7 +27,7 @@ from cafe.traffic.domain.draining import (
     want_of,
 )
 from cafe.traffic.domain.facts import Employer, Member, MemberState, PodTraffic, Pool, ReplicaView
-from cafe.traffic.ports import PodTrafficStore, TrafficAdapter
+from cafe.traffic.ports import PodTrafficStore, ProviderObserver, TrafficAdapter
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,7 @@ class ProviderLoop:
         store: Pods and their marks.
         clock: Measures.
         may_act: Whether we lead: asked before anything is told to a process.
+        observer: Is told what happens.
     """
 
     def __init__(
@@ -82,8 +83,11 @@ class ProviderLoop:
         store: PodTrafficStore,
         clock: Clock,
         may_act: Callable[[], bool] = lambda: True,
+        observer: ProviderObserver | None = None,
     ) -> None:
         self.name = name
+        self._observer = observer
+        self._attaching: dict[tuple[str, str], timedelta] = {}
         self._adapter = adapter
         self._store = store
         self._clock = clock
@@ -154,6 +158,8 @@ class ProviderLoop:
             return
         now = self._clock.monotonic()
         views = await self._observe(pools)
+        if self._observer is not None:
+            self._observer.seen(views)
         self._pay(views, cycle)
         standing = self._standing(jobs, views)
         for job in sorted(jobs, key=_turn):
@@ -259,8 +265,10 @@ class ProviderLoop:
         is_marked = self._is_marked(job)
         if verdict.is_proven and job.want is Want.DETACHED:
             self._store.confirm(pod, employer)
+        if job.want is Want.ATTACHED and not is_marked:
+            self._attaching.setdefault(job.place, now)
         if verdict.is_proven and not is_marked:
-            cycle.marks.append(self._mark_of(job, verdict))
+            cycle.marks.append(self._mark_of(job, verdict, now))
         elif verdict.is_stuck and not is_marked and self._told_stuck.get(job.place) != verdict.evidence:
             self._told_stuck[job.place] = verdict.evidence
             cycle.marks.append(lambda: self._store.tell_stuck(pod, employer, verdict.evidence))
@@ -275,6 +283,8 @@ class ProviderLoop:
         if verdict.command is not None:
             self._told.setdefault(job.key, {})[pool] = member
             self._holders[pool, member.address] = job.key
+        if job.want is not Want.ATTACHED:
+            self._attaching.pop(job.place, None)
         if verdict.memory is not None:
             self._memory[job.place] = verdict.memory
         else:
@@ -294,11 +304,22 @@ class ProviderLoop:
         asked = {name for name, op in pod.fact.operations.items() if not op.is_operating}
         return not is_protected and asked <= proven and employer.name not in pod.fact.stuck
 
-    def _mark_of(self, job: Job, verdict: Verdict) -> Mark:
-        pod, employer = job.pod, job.employer
-        if job.want is Want.ATTACHED:
-            return lambda: self._store.publish(pod, employer)
-        return lambda: self._store.release(pod, employer, verdict.evidence)
+    def _mark_of(self, job: Job, verdict: Verdict, now: timedelta) -> Mark:
+        """Return what writes what is proven, and takes note of how long that took."""
+        pod, employer, observer = job.pod, job.employer, self._observer
+
+        async def publish() -> None:
+            await self._store.publish(pod, employer)
+            since = self._attaching.pop(job.place, now)
+            if observer is not None:
+                observer.attached(now - since)
+
+        async def release() -> None:
+            await self._store.release(pod, employer, verdict.evidence)
+            if observer is not None and verdict.memory is not None and employer.finalizer in pod.protections:
+                observer.drained(now - verdict.memory.asked)
+
+        return publish if job.want is Want.ATTACHED else release
 
     async def _tell(self, told: tuple[Command, Pool], members: Sequence[Member]) -> None:
         command, pool = told
@@ -307,10 +328,14 @@ class ProviderLoop:
             Command.DETACH: self._adapter.detach,
             Command.REMOVE: self._adapter.remove,
         }
+        is_done = False
         try:
             await does[command](pool, members)
+            is_done = True
         except CafeError as error:
             log.info("traffic.not_told", provider=self.name, pool=pool.name, what=command, why=str(error))
+        if self._observer is not None:
+            self._observer.told(command, is_done=is_done)
 
     async def _mark(self, mark: Mark) -> None:
         try:
