@@ -1,7 +1,7 @@
 """ValidatingAdmissionPolicies (KEP-3488): rules in CEL, judged before any webhook is asked.
 
 Only what a policy without parameters says: match constraints and conditions, validations, `Deny`. What can't
-be evaluated is treated as its failure policy says. The cluster's own parts are not judged.
+be evaluated is treated as its failure policy says. The cluster's own parts are judged where they delete pods.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import cel
 
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
+from cafe_sim.apiserver.crds.expressions import FUNCTIONS
 from cafe_sim.apiserver.errors import StatusError
 from cafe_sim.apiserver.matching import concerns, operation_of
 from cafe_sim.apiserver.resource import Surroundings
@@ -50,7 +51,8 @@ class PolicyAdmission:
             StatusError: It is refused.
         """
         yield from self._inner.judge(target, context, new, old)
-        if context.is_trusted or target.resource.group == "admissionregistration.k8s.io":
+        is_anonymous = context.is_trusted and not context.is_named
+        if is_anonymous or target.resource.group == "admissionregistration.k8s.io":
             return  # Else a broken policy could never be taken away.
         for policy in self._in_force():
             constraints = policy["spec"].get("matchConstraints") or {}
@@ -93,7 +95,7 @@ def _variables(context: Context, new: Json, old: Json | None) -> dict[str, Any]:
 
 
 def _said(expression: str, variables: dict[str, Any]) -> Any:  # noqa: ANN401 -- whatever it says
-    return cel.evaluate(expression, variables)
+    return cel.evaluate(expression, cel.Context(variables=variables, functions=FUNCTIONS))
 
 
 def _denied(name: str, validation: Json, variables: dict[str, Any]) -> StatusError:
