@@ -5,13 +5,14 @@ be evaluated is treated as its failure policy says. The cluster's own parts are 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import cel
 
 from cafe_sim.apiserver import errors
 from cafe_sim.apiserver.context import Context, Target
-from cafe_sim.apiserver.crds.expressions import FUNCTIONS
+from cafe_sim.apiserver.crds.expressions import FUNCTIONS, Program
 from cafe_sim.apiserver.errors import StatusError
 from cafe_sim.apiserver.matching import concerns, operation_of
 from cafe_sim.apiserver.resource import Surroundings
@@ -95,7 +96,13 @@ def _variables(context: Context, new: Json, old: Json | None) -> dict[str, Any]:
 
 
 def _said(expression: str, variables: dict[str, Any]) -> Any:  # noqa: ANN401 -- whatever it says
-    return cel.evaluate(expression, cel.Context(variables=variables, functions=FUNCTIONS))
+    return _compiled(expression).execute(cel.Context(variables=variables, functions=FUNCTIONS))
+
+
+@lru_cache(maxsize=256)
+def _compiled(expression: str) -> Program:
+    """Compile an expression once: each write of a pod is judged by several."""
+    return cel.compile(expression)
 
 
 def _denied(name: str, validation: Json, variables: dict[str, Any]) -> StatusError:
