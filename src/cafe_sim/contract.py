@@ -62,12 +62,18 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """What a delete asks for; None leaves it to the kind's default."""
+    """What a delete asks for; None leaves it to the kind's default.
+
+    Attributes:
+        by: Which part of the cluster deletes a pod: the name of its service account, or `node:<name>`.
+            Policies judge who is named; other parts may do everything.
+    """
 
     grace_period: timedelta | None = None
     propagation: Literal["Background", "Foreground", "Orphan"] | None = None
     uid: str | None = None
     resource_version: str | None = None
+    by: str = ""
 
 
 class Api(Protocol):

@@ -1,16 +1,18 @@
 """What the API server itself refuses while a pod may still receive requests."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cafe.api.names import FORCED_ANNOTATION
+from cafe.api.names import APP_LABEL, FORCED_ANNOTATION, OPERATION_PREFIX
+from cafe.api.trafficmarks import Operation, OperationType, write_mark
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
 from cafe.kube.errors import Forbidden
 from cafe.kube.objects import PODS, Pod
 from cafe.kube.patches import StrategicPatch
 from cafe_sim.apiserver.dispatch import Caller
+from cafe_sim.contract import Json
 from cafe_sim.transport import SimTransport
 from tests.simulation.test_evictions import evict, guarded
 from tests.simulation.test_traffic import Witness, all_published, carried, operations
@@ -50,17 +52,51 @@ async def test_a_pod_under_traffic_is_neither_deleted_nor_changed_by_hand() -> N
         assert (await client.patch(PODS, key, labelled)).metadata.labels["note"] == "mine"
 
 
+def forced(level: int = 3, reason: str = "fire", record: str = '{"by":"ann","reason":"fire"}') -> Json:
+    """Return the annotations by which a person overrides the protection of a pod."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    wish = Operation(type=OperationType.OFFLINE, actor="ann", start=start, force=level, reason=reason)
+    return {OPERATION_PREFIX + "ann": write_mark(wish)} | ({FORCED_ANNOTATION: record} if record else {})
+
+
+def annotated(notes: Json) -> StrategicPatch:
+    return StrategicPatch({"metadata": {"annotations": notes}})
+
+
 @in_virtual_time
-async def test_what_was_forced_goes_through_and_stays_on_record() -> None:
+async def test_what_is_forced_goes_through_as_long_as_the_operation_stands_and_stays_on_record() -> None:
     async with a_world() as world:
         key, client = await one_pod(world), person(world)
-        forced = {"metadata": {"annotations": {FORCED_ANNOTATION: '{"by":"ann","reason":"fire"}'}}}
-        await client.patch(PODS, key, StrategicPatch(forced))
-        gone = {"metadata": {"annotations": {FORCED_ANNOTATION: None}}}
+        await client.patch(PODS, key, annotated(forced()))
         with pytest.raises(Forbidden, match="stays on record"):
-            await client.patch(PODS, key, StrategicPatch(gone))
+            await client.patch(PODS, key, annotated({FORCED_ANNOTATION: None}))
+        with pytest.raises(Forbidden, match="stays on record"):
+            await client.patch(PODS, key, annotated({FORCED_ANNOTATION: "{}"}))
         await client.patch(PODS, key, other_image())
-        await client.delete(PODS, key)
+        await client.patch(PODS, key, annotated({OPERATION_PREFIX + "ann": None}))
+        await world.run(all_published(world, 2), timedelta(minutes=5))
+        with pytest.raises(Forbidden, match="is not deleted"):
+            await client.delete(PODS, key)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [forced(record=""), forced(reason=""), forced(2, reason=""), forced(record='{"by":"ann","reason":""}')],
+)
+@in_virtual_time
+async def test_nobody_forces_anything_without_saying_why(notes: Json) -> None:
+    async with a_world() as world:
+        key, client = await one_pod(world), person(world)
+        with pytest.raises(Forbidden, match=r"may lack a reason.*cafe traffic force does"):
+            await client.patch(PODS, key, annotated(notes))
+
+
+@in_virtual_time
+async def test_a_pod_under_traffic_does_not_escape_by_its_label() -> None:
+    async with a_world() as world:
+        key, client = await one_pod(world), person(world)
+        with pytest.raises(Forbidden, match="keeps the label of its application"):
+            await client.patch(PODS, key, StrategicPatch({"metadata": {"labels": {APP_LABEL: None}}}))
 
 
 @in_virtual_time

@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cafe.api.names import APP_LABEL, DOMAIN, FORCED_ANNOTATION, PROTECTION_PREFIX
+from cafe.api.names import (
+    APP_LABEL,
+    DOMAIN,
+    EXPECTED_ANNOTATION,
+    FORCED_ANNOTATION,
+    OPERATION_PREFIX,
+    PROTECTION_PREFIX,
+    TRAFFIC_GATE,
+)
 from cafe.kernel import ObjectKey
 from cafe.kube.client import Client
 from cafe.kube.patches import ApplyPatch
@@ -30,23 +38,68 @@ ADMISSION_BINDINGS: Kind[dict[str, Any]] = Kind(
     type=dict,
 )
 EXEMPT: Final = ("kube-system", "kube-node-lease")
-COLLECTORS: Final = tuple(
-    f"system:serviceaccount:kube-system:{name}"
-    for name in ("pod-garbage-collector", "generic-garbage-collector", "namespace-controller")
+COLLECTORS: Final = (
+    *(
+        f"system:serviceaccount:kube-system:{name}"
+        for name in ("pod-garbage-collector", "generic-garbage-collector", "namespace-controller")
+    ),
+    "system:kube-controller-manager",
 )
-"""Who deletes what is over already, or whose owner or namespace is. So does the kubelet."""
+"""Who deletes what is over already, or whose owner or namespace is. So does the kubelet.
+
+The last one is all controllers at once, where `--use-service-account-credentials` isn't set: were it not
+exempt, no namespace of such a cluster could be deleted.
+"""
+
+TAINTERS: Final = tuple(
+    f"system:serviceaccount:kube-system:{name}" for name in ("node-controller", "taint-eviction-controller")
+)
+"""Who deletes the pods of nodes that are lost. What is refused, it never tries again."""
+
+READY: Final = (
+    "has(oldObject.status.conditions) && "
+    "oldObject.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')"
+)
+NOTES: Final = "has(oldObject.metadata.annotations)"
+OLD_NOTE: Final = "oldObject.metadata.annotations[k]"
+REASONED: Final = """matches('"reason" *: *"[^"]')"""
+SKIPPED: Final = (
+    f"({NOTES} && '{EXPECTED_ANNOTATION}' in oldObject.metadata.annotations && "
+    f"oldObject.metadata.annotations.exists(k, k.startsWith('{OPERATION_PREFIX}') && "
+    f"""{OLD_NOTE}.matches('"force" *: *2') && {OLD_NOTE}.{REASONED} && """
+    f"""{OLD_NOTE}.split('"').exists(n, n != '' && oldObject.metadata.annotations['{EXPECTED_ANNOTATION}']"""
+    """.contains('"' + n + '":"' + f + '"'))))"""
+)
+"""Whether an operation of level 2 names the employer whose protection *f* is. CEL reads no JSON, so it looks
+for words of the operation that are names in the annotation of those expected."""
 
 PROTECTED: Final = (
     "has(oldObject.metadata.finalizers) && "
-    f"oldObject.metadata.finalizers.exists(f, f.startsWith('{PROTECTION_PREFIX}'))"
+    f"oldObject.metadata.finalizers.exists(f, f.startsWith('{PROTECTION_PREFIX}') && !{SKIPPED})"
 )
+ATTACHING: Final = (
+    f"{NOTES} && '{EXPECTED_ANNOTATION}' in oldObject.metadata.annotations && {READY} && "
+    f"oldObject.status.conditions.exists(c, c.type == '{TRAFFIC_GATE}' && c.status == 'True')"
+)
+"""Whether employers may have begun to send a pod requests: its protections follow once they are seen to."""
+
+IN_TRAFFIC: Final = f"({PROTECTED}) || ({ATTACHING})"
 FORCED: Final = (
-    f"has(oldObject.metadata.annotations) && '{FORCED_ANNOTATION}' in oldObject.metadata.annotations"
+    f"{NOTES} && oldObject.metadata.annotations.exists(k, k.startsWith('{OPERATION_PREFIX}') && "
+    f"""{OLD_NOTE}.matches('"force" *: *3') && {OLD_NOTE}.{REASONED})"""
 )
+"""Whether an operation stands that waits for nothing. When it ends, the pod is guarded again."""
+
 RUNNING: Final = (
     "!has(oldObject.metadata.deletionTimestamp) && "
     "(!has(oldObject.status.phase) || !(oldObject.status.phase in ['Failed', 'Succeeded']))"
 )
+
+
+def _images(pod: str) -> str:
+    """Return the expression of all images of *pod*; among the init containers are sidecars, which restart."""
+    init = f"(has({pod}.spec.initContainers) ? {pod}.spec.initContainers.map(c, c.image) : [])"
+    return f"{pod}.spec.containers.map(c, c.image) + {init}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +145,32 @@ class Policy:
 
 def _told(what: str, remedy: str) -> str:
     """Return the expression of a refusal's three parts."""
-    protections = f"oldObject.metadata.finalizers.filter(f, f.startsWith('{PROTECTION_PREFIX}'))"
-    return (
-        f"'Pod ' + oldObject.metadata.name + ' {what}: it may still receive requests, since ' + "
-        f"string(size({protections})) + ' protections stand on it. {remedy}'"
-    )
+    return f"'Pod ' + oldObject.metadata.name + ' {what}: ' + ({_WHY}) + '. {remedy}'"
 
 
+_WHY: Final = (
+    f"({PROTECTED}) ? 'it may still receive requests, since ' + string(size(oldObject.metadata.finalizers"
+    f".filter(f, f.startsWith('{PROTECTION_PREFIX}')))) + ' protections stand on it' "
+    ": 'it may receive requests at any moment, since it is being attached'"
+)
 WAYS: Final = (
     "Or evict it, as kubectl drain does: its traffic is drained first. To override all this, see "
     "cafe traffic force --help."
 )
 IS_UNFORCED: Final = {"not-forced": f"!({FORCED})"}
+NEW_NOTE: Final = "object.metadata.annotations[k]"
+NEWLY_FORCED: Final = (
+    f"""k.startsWith('{OPERATION_PREFIX}') && {NEW_NOTE}.matches('"force" *: *[1-9]') && """
+    f"!({NOTES} && k in oldObject.metadata.annotations && {OLD_NOTE} == {NEW_NOTE})"
+)
+HAS_RECORD: Final = (
+    f"'{FORCED_ANNOTATION}' in object.metadata.annotations && "
+    f"object.metadata.annotations['{FORCED_ANNOTATION}'].{REASONED}"
+)
 STAYED: Final = (
     f"has(object.metadata.annotations) && '{FORCED_ANNOTATION}' in object.metadata.annotations "
-    f"&& object.metadata.annotations['{FORCED_ANNOTATION}'] "
-    f"== oldObject.metadata.annotations['{FORCED_ANNOTATION}']"
+    f"&& object.metadata.annotations['{FORCED_ANNOTATION}']"
+    f".startsWith(oldObject.metadata.annotations['{FORCED_ANNOTATION}'])"
 )
 
 POLICIES: Final = (
@@ -117,30 +180,57 @@ POLICIES: Final = (
         {
             "not-a-collector": f"!(request.userInfo.username in {list(COLLECTORS)})",
             "not-a-node": "!('system:nodes' in request.userInfo.groups)",
+            "not-of-a-lost-node": f"!(request.userInfo.username in {list(TAINTERS)}) || ({READY})",
             "running": RUNNING,
             **IS_UNFORCED,
         },
-        f"!({PROTECTED})",
+        f"!({IN_TRAFFIC})",
         _told("is not deleted", f"Lower the replicas of its application: one is drained and goes. {WAYS}"),
     ),
     Policy(
         "no-image-under-traffic",
         "UPDATE",
+        {"an-image": f"{_images('object')} != {_images('oldObject')}", "running": RUNNING, **IS_UNFORCED},
+        f"!({IN_TRAFFIC})",
+        _told("gets no other image", "Change the image of its application: that is released in groups."),
+    ),
+    Policy(
+        "no-escape-under-traffic",
+        "UPDATE",
         {
-            "an-image": "object.spec.containers.map(c, c.image) != oldObject.spec.containers.map(c, c.image)",
+            "another-application": f"'{APP_LABEL}' in oldObject.metadata.labels "
+            f"&& !(has(object.metadata.labels) && '{APP_LABEL}' in object.metadata.labels "
+            f"&& object.metadata.labels['{APP_LABEL}'] == oldObject.metadata.labels['{APP_LABEL}'])",
             "running": RUNNING,
             **IS_UNFORCED,
         },
-        f"!({PROTECTED})",
-        _told("gets no other image", "Change the image of its application: that is released in groups."),
+        f"!({IN_TRAFFIC})",
+        _told(
+            "keeps the label of its application",
+            "Take it out of traffic first, and see cafe traffic offline --help.",
+        ),
+    ),
+    Policy(
+        "force-says-why",
+        "UPDATE",
+        {
+            "newly-forced": "has(object.metadata.annotations) && "
+            f"object.metadata.annotations.exists(k, {NEWLY_FORCED})"
+        },
+        f"({HAS_RECORD}) && object.metadata.annotations.all(k, !({NEWLY_FORCED}) || {NEW_NOTE}.{REASONED})",
+        "'Pod ' + object.metadata.name + ' is not forced: neither the operation nor the record may lack a "
+        f"reason. Write both in one request, the record as the annotation {FORCED_ANNOTATION}; "
+        "cafe traffic force does.'",
     ),
     Policy(
         "forced-stays",
         "UPDATE",
-        {"forced": FORCED},
+        {
+            "forced": f"{NOTES} && '{FORCED_ANNOTATION}' in oldObject.metadata.annotations",
+        },
         STAYED,
-        "'Pod ' + oldObject.metadata.name + ' was forced out of its protection. That stays on record: leave "
-        f"the annotation {FORCED_ANNOTATION} as it is.'",
+        "'Pod ' + oldObject.metadata.name + ' was forced out of its protection. That stays on record: add to "
+        f"the annotation {FORCED_ANNOTATION} if need be, but leave what it says.'",
     ),
 )
 """All of them."""

@@ -39,6 +39,7 @@ class Context:
         validation: What to do about unknown and duplicate fields.
         is_forced: Server-side apply takes fields from other managers.
         is_trusted: The cluster's own parts: webhooks aren't asked unless they can be without waiting.
+        is_named: It is known which of those parts asks: policies judge it as everybody.
         through: The subresource that a write of the whole object came through: owners are told apart by it.
         entries: The managed fields after a server-side apply, which knows them itself.
         duplicates: What to say of the fields that the body gives twice.
@@ -51,6 +52,7 @@ class Context:
     validation: FieldValidation = "Warn"
     is_forced: bool = False
     is_trusted: bool = False
+    is_named: bool = False
     through: str = ""
     entries: list[Json] | None = None
     duplicates: list[str] = field(default_factory=list)

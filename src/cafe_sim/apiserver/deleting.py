@@ -26,8 +26,12 @@ class Deleter:
         self._around = around
         self._admission = admission
 
-    def delete(self, target: Target, context: Context, options: DeleteOptions) -> Steps[tuple[Json, bool]]:
+    def delete(
+        self, target: Target, context: Context, options: DeleteOptions, *, is_judged: bool = True
+    ) -> Steps[tuple[Json, bool]]:
         """Begin or finish a deletion. Return the object as it is now, and whether it is gone.
+
+        An eviction's deletion is not judged again: the eviction was.
 
         Raises:
             StatusError: 403, 404 or 409.
@@ -37,7 +41,8 @@ class Deleter:
         if old is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
         _check_preconditions(resource, old, options)
-        yield from self._admission.judge(target, context, {}, old)
+        if is_judged:
+            yield from self._admission.judge(target, context, {}, old)
         marked = resource.rules.begin_deletion(old)
         if marked is old:
             return old, False

@@ -171,7 +171,7 @@ class ApiServer:
             ApiError: It is refused.
         """
         target = Target(self._resource(resource), namespace, name)
-        obj, is_gone = self._run(self.operations.delete(target, self._context(), options))
+        obj, is_gone = self._run(self.operations.delete(target, self._context(options.by), options))
         return None if is_gone else obj
 
     def create_subresource(
@@ -201,9 +201,11 @@ class ApiServer:
             raise errors.no_such_path()
         return found
 
-    def _context(self) -> Context:
-        user = User(f"system:{CLUSTER_MANAGER}", ("system:authenticated",))
-        return Context(user=user, manager=CLUSTER_MANAGER, validation="Ignore", is_trusted=True)
+    def _context(self, by: str = "") -> Context:
+        user = _part(by) if by else User(f"system:{CLUSTER_MANAGER}", ("system:authenticated",))
+        return Context(
+            user=user, manager=CLUSTER_MANAGER, validation="Ignore", is_trusted=True, is_named=bool(by)
+        )
 
     def _run(self, steps: Steps[T]) -> T:
         return finish(steps, self._ask or _nobody_to_ask)
@@ -211,6 +213,16 @@ class ApiServer:
     def stamp(self) -> str:
         """Return the world's time as `metav1.Time`."""
         return stamp(self.now())
+
+
+def _part(by: str) -> User:
+    """Return as whom a part of the cluster is authenticated."""
+    if by.startswith("node:"):
+        return User(f"system:{by}", ("system:nodes", "system:authenticated"))
+    name = f"system:serviceaccount:kube-system:{by}"
+    return User(
+        name, ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
+    )
 
 
 def _nobody_to_ask(call: WebhookCall) -> WebhookReply:

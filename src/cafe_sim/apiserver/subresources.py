@@ -111,7 +111,7 @@ class Subresources:
             if options.resource_version:
                 options = replace(options, resource_version=pod["metadata"]["resourceVersion"])
         yield from self._deleter.delete(
-            Target(target.resource, target.namespace, target.name), context, options
+            Target(target.resource, target.namespace, target.name), context, options, is_judged=False
         )
         return _success(201)
 

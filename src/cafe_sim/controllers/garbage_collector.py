@@ -208,7 +208,7 @@ class GarbageCollector:
                 raise
 
     def _delete(self, node: _Node, uid: str, policy: Literal["Orphan", "Foreground", "Background"]) -> None:
-        options = DeleteOptions(propagation=policy, uid=uid)
+        options = DeleteOptions(propagation=policy, uid=uid, by="generic-garbage-collector")
         try:
             self._client.delete(node.kind.resource, node.key, options)
         except ApiError as error:

@@ -77,7 +77,7 @@ class NamespaceController(Controller):
         return left
 
     def _delete(self, resource: str, obj: Json) -> None:
-        options = DeleteOptions(propagation="Background", uid=uid_of(obj))
+        options = DeleteOptions(propagation="Background", uid=uid_of(obj), by="namespace-controller")
         try:
             self.client.delete(resource, key_of(obj), options)
         except ApiError as error:

@@ -91,7 +91,7 @@ class PodCollector(Controller):
             self._remove(pod, "PodGC: pod is terminating and was never scheduled")
         elif is_finished(pod) and len(self._finished) > self._threshold:
             self._finished.pop(key, None)
-            self.client.delete("pods", key, DeleteOptions(grace_period=timedelta(), uid=uid_of(pod)))
+            self._delete(pod)
         return None
 
     def _remove(self, pod: Json, why: str) -> None:
@@ -106,5 +106,8 @@ class PodCollector(Controller):
             self.client.patch("pods", key_of(pod), patch, "status")
         if pod["metadata"].get("deletionGracePeriodSeconds") == 0:
             return  # Only its finalizers hold it.
-        options = DeleteOptions(grace_period=timedelta(), uid=uid_of(pod))
+        self._delete(pod)
+
+    def _delete(self, pod: Json) -> None:
+        options = DeleteOptions(grace_period=timedelta(), uid=uid_of(pod), by="pod-garbage-collector")
         self.client.delete("pods", key_of(pod), options)

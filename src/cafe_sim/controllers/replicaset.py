@@ -106,7 +106,9 @@ class ReplicaSetController(Controller):
         for pod in doomed:
             name = pod["metadata"]["name"]
             try:
-                self.client.delete("pods", key_of(pod), DeleteOptions(uid=uid_of(pod)))
+                self.client.delete(
+                    "pods", key_of(pod), DeleteOptions(uid=uid_of(pod), by="replicaset-controller")
+                )
             except ApiError as error:
                 if error.status == 409:
                     continue  # Another pod took its name: ours is gone.

@@ -140,7 +140,8 @@ class StatefulSetController(Controller):
         self._tell(owner, "SuccessfulCreate", f"{told} successful")
 
     def _delete(self, owner: Json, pod: Json) -> None:
-        self.client.delete("pods", key_of(pod), DeleteOptions(uid=uid_of(pod)))
+        options = DeleteOptions(uid=uid_of(pod), by="statefulset-controller")
+        self.client.delete("pods", key_of(pod), options)
         name, pod_name = owner["metadata"]["name"], pod["metadata"]["name"]
         self._tell(owner, "SuccessfulDelete", f"delete Pod {pod_name} in StatefulSet {name} successful")
 

@@ -71,9 +71,11 @@ class TaintEvictionController(Controller):
         patch = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": conditions}}
         try:
             self.client.patch("pods", key, patch, "status")
-            self.client.delete("pods", key, DeleteOptions(uid=uid_of(pod)))
+            self.client.delete("pods", key, DeleteOptions(uid=uid_of(pod), by="node-controller"))
         except ApiError as error:
-            if error.status not in {404, 409, 422}:  # Gone, or another pod has its name.
+            # Gone, or another pod has its name. The real one tries what is refused five times at once, and
+            # then never again before the node's taints change.
+            if error.status not in {403, 404, 409, 422}:
                 raise
 
     def _on_node(self, event: StoreEvent) -> None:

@@ -240,7 +240,7 @@ class Kubelet:
             return
         if worker.sandbox is not None:
             self._report(worker, is_over=True)
-        options = DeleteOptions(grace_period=timedelta(), uid=worker.uid)
+        options = DeleteOptions(grace_period=timedelta(), uid=worker.uid, by=f"node:{self.spec.name}")
         try:
             self._world.client.delete("pods", key_of(worker.pod), options)
         except ApiError as error:

@@ -389,3 +389,24 @@ async def a_second_eviction_of_a_pod_that_finalizers_hold_writes_nothing(world: 
     # The collector of orphaned pods may come by: it alone writes other words.
     assert again.version == first.version or conditions[0]["reason"] == "DeletionByPodGC"
     await world.patch(world.path("pods", "a"), {"metadata": {"finalizers": None}})
+
+
+@case
+async def what_forbids_deletions_forbids_no_evictions(world: World) -> None:
+    seen: list[Json] = []
+
+    def answer(request: Json) -> Json:
+        seen.append(request)
+        return {"allowed": request["operation"] != "DELETE"}
+
+    body = _hook(world, "ValidatingWebhookConfiguration", world.hook(answer))
+    rules = [
+        {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps", "pods"]}
+    ]
+    body["webhooks"][0]["rules"] = rules
+    await _hooked(world, body, lambda _: bool(seen))
+    await world.made("pods", pod("a"))
+    denied = await world.delete(world.path("pods", "a"), {"gracePeriodSeconds": 0})
+    assert (denied.status, (await world.get(world.path("pods", "a"))).status) == (400, 200)
+    assert (await _evict(world)).status == 201
+    assert (await world.get(world.path("pods", "a"))).status == 404

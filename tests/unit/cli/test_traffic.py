@@ -65,6 +65,12 @@ def test_a_forced_drain_leaves_who_and_why_on_the_pod(cafe: Cafe) -> None:
     assert result.code == 0, result.err
     notes = cluster.writes[0]["metadata"]["annotations"]
     assert json.loads(notes[FORCED_ANNOTATION])["reason"] == "balancer is gone"
+    again = shop(cluster.writes[0])
+    assert cafe(again, "traffic", "force", "p-1", "--level", "1", "--reason", "x").code == Exit.CONFLICT
+    assert cafe(again, "traffic", "force", "p-1", "--level", "3", "--reason", "still gone").code == 0
+    lines = again.writes[0]["metadata"]["annotations"][FORCED_ANNOTATION].split("\n")
+    assert lines[0] == notes[FORCED_ANNOTATION], "the record grows and is never rewritten"
+    assert "still gone" in lines[1]
     assert '"force":3' in notes[OPERATION_PREFIX + "ann"].replace(" ", "")
 
 

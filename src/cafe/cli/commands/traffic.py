@@ -109,14 +109,14 @@ def force(session: Session, pod: str, level: int, skip: Sequence[str], reason: s
         operations = _operations(found)
         _demand_forceable(found, operations, level, skip)
         who, now = getpass.getuser(), session.wiring.clock.now()
-        forced = {
+        notes: dict[str, str | None] = {
             OPERATION_PREFIX + name: write_mark(replace(op, force=level, skip=list(skip), reason=reason))
             for name, op in operations.items()
         }
         record = {"by": who, "at": now.isoformat(timespec="seconds"), "level": level, "reason": reason}
-        notes: dict[str, str | None] = {**forced}
-        if FORCED_ANNOTATION not in (found["metadata"].get("annotations") or {}):
-            notes[FORCED_ANNOTATION] = json.dumps(record, sort_keys=True)
+        before = (found["metadata"].get("annotations") or {}).get(FORCED_ANNOTATION)
+        lines = [before] if before else []
+        notes[FORCED_ANNOTATION] = "\n".join([*lines, json.dumps(record, sort_keys=True)])
         await _annotate(cluster, found, notes)
         session.terminal.say("traffic.force.done", pod=pod, level=str(level))
         return Exit.MET
@@ -139,6 +139,14 @@ def _demand_forceable(
             "NothingToForce",
             f"Nobody wants {name} out of traffic; nothing was written.",
             "Only a drain that is under way can wait for less",
+            f"cafe traffic get {app}",
+        )
+    if (highest := max(op.force for op in operations.values())) > level:
+        raise Problem(
+            Exit.CONFLICT,
+            "ForcedMore",
+            f"{name} is forced with level {highest} already; nothing was written.",
+            "A force ends with its operation, and isn't lowered",
             f"cafe traffic get {app}",
         )
     if bool(skip) != (level == 2):
