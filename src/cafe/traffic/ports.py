@@ -86,8 +86,8 @@ class PodTrafficStore(Protocol):
     def mates(self, key: ObjectKey) -> Sequence[ObjectKey]:
         """Return the pods of the same application, itself included."""
 
-    def confirm(self, pod: PodTraffic, employer: Employer) -> None:
-        """Take note that an employer was read back just now, and has no traffic for a pod."""
+    def confirm(self, pod: PodTraffic, employer: Employer, *, is_gone: bool) -> None:
+        """Take note that an employer was read back just now, and whether it has no traffic for a pod."""
 
     async def release(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
         """Take an employer's protection away, and acknowledge the operations that stand."""

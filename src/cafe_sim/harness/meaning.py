@@ -23,11 +23,11 @@ SAMPLES: Final = 400
 """Draws that show nearly every value that an argument may have."""
 FEW: Final = 5
 """An argument with no more values than that has bounds; others are numbers of something, taken modulo."""
-LARGE: Final = Shape(cells=8, nodes=3, candidates=3, servers=3, replicas=8)
+LARGE: Final = Shape(cells=8, nodes=3, candidates=3, servers=3, replicas=8, carriers=3)
 SMALLEST: Final[Mapping[str, int]] = {
     "cells": 1, "nodes": 1, "replicas": 0, "batch": 1, "unavailable": 0, "grace": 0, "dwell": 0,
     "candidates": 1, "servers": 1, "slowest": 1, "history": 1, "mind": 0, "lease": 1, "surge": 0, "cpu": 0,
-    "tolerance": 0,
+    "tolerance": 0, "carriers": 0,
 }  # fmt: skip
 LARGEST: Final[Mapping[str, int]] = {"cells": 8}
 POLICIES: Final = ("InPlaceIfPossible", "InPlaceOnly", "Recreate")

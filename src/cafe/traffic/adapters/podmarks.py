@@ -7,12 +7,15 @@ from cafe.api.names import ACK_PREFIX, EXPECTED_ANNOTATION, TRAFFIC_GATE
 from cafe.api.trafficmarks import Ack, employer_id, write_expected, write_mark
 from cafe.kernel import Clock, Conflict, ObjectKey
 from cafe.kube.client import Client
-from cafe.kube.errors import NotFound
+from cafe.kube.errors import Invalid, NotFound
 from cafe.kube.objects import PODS, format_time
 from cafe.kube.patches import StrategicPatch
 from cafe.traffic.adapters.watched import WatchedTraffic
 from cafe.traffic.contract import Asking
 from cafe.traffic.domain.facts import Employer, PodTraffic
+
+BEING_DELETED = "if the object is being deleted"
+"""What the API server says when a finalizer is added to what has just begun to go."""
 
 
 def scope_of(key: ObjectKey) -> Hashable:
@@ -52,7 +55,12 @@ class PodMarks:
         if employer.name not in pod.expected:
             notes[EXPECTED_ANNOTATION] = write_expected({**pod.expected, employer.name: employer.finalizer})
             metadata["resourceVersion"] = pod.resource_version
-        await self._patch(pod, {"metadata": {**metadata, "annotations": notes}})
+        try:
+            await self._patch(pod, {"metadata": {**metadata, "annotations": notes}})
+        except Invalid as error:
+            if BEING_DELETED not in str(error):
+                raise
+            raise Conflict(f"Pod {pod.namespace}/{pod.name} is leaving") from error
 
     async def tell_stuck(self, pod: PodTraffic, employer: Employer, evidence: str) -> None:
         """Say on the pod what a drain waits for that has taken too long."""

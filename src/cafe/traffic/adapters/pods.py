@@ -110,8 +110,11 @@ class KubePodTraffic:
         """Call *wake* with the key of a pod once it is confirmed to be out of traffic."""
         self._wake = wake
 
-    def confirm(self, pod: PodTraffic, employer: Employer) -> None:
-        """Take note that an employer was read back just now, and has no traffic for a pod."""
+    def confirm(self, pod: PodTraffic, employer: Employer, *, is_gone: bool) -> None:
+        """Take note that an employer was read back just now, and whether it has no traffic for a pod."""
+        if not is_gone:  # What was seen before counts no more, however short ago: it has changed since.
+            self._confirmed.get(pod.uid, {}).pop(employer.name, None)
+            return
         key = ObjectKey(pod.namespace, pod.name)
         was = self.is_confirmed(key)
         self._confirmed.setdefault(pod.uid, {})[employer.name] = self._clock.monotonic()

@@ -263,8 +263,8 @@ class ProviderLoop:
         if verdict.command is not None:
             cycle.commands[verdict.command, employer.pool].append(pod.member(employer.pool))
         is_marked = self._is_marked(job)
-        if verdict.is_proven and job.want is Want.DETACHED:
-            self._store.confirm(pod, employer)
+        if job.want is Want.DETACHED:
+            self._store.confirm(pod, employer, is_gone=verdict.is_proven)
         if job.want is Want.ATTACHED and not is_marked:
             self._attaching.setdefault(job.place, now)
         if verdict.is_proven and not is_marked:
