@@ -13,6 +13,7 @@ from cafe.traffic.domain.draining import (
     Memory,
     Verdict,
     Want,
+    doubt_absence,
     judge_attached,
     judge_detached,
     judge_forgotten,
@@ -203,3 +204,18 @@ def test_nothing_is_proven_while_anybody_may_send_or_waits_for_an_answer(
         assert not any(v.problem for v in views)
         assert not any(m.state in {SERVING, DOWN} or m.active for m in members)
         assert at - detached_at >= 2
+
+
+@given(
+    since=st.floats(0, 30),
+    states=st.lists(st.sampled_from([None, SERVING, DRAINING, DOWN]), min_size=1, max_size=3),
+)
+def test_a_member_that_was_just_told_of_is_not_gone_because_nobody_speaks_of_it(
+    since: float, states: list[MemberState | None]
+) -> None:
+    views = [process(str(n), state) for n, state in enumerate(states)]
+    seen = doubt_absence(views, ADDRESS, seconds(100), seconds(100 + since))
+    is_doubted = since < 10 and None in states
+    assert [view.members for view in seen] == [view.members for view in views]
+    assert any(view.problem for view in seen) == is_doubted
+    assert not (is_doubted and detached(list(seen), at=1000).is_proven)

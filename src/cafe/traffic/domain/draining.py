@@ -19,6 +19,8 @@ from cafe.traffic.contract import LOWERED
 from cafe.traffic.domain.facts import Employer, MemberState, MemberView, PodTraffic, ReplicaView
 
 NO_TIME = timedelta(0)
+TELLS_WITHIN = timedelta(seconds=10)
+"""For so long a process that was told to send a pod requests may know it and not say so yet."""
 
 
 class Want(StrEnum):
@@ -139,6 +141,30 @@ def judge_detached(
         told = f"detached, no request in flight; {left.total_seconds():.1f} s to be sure"
         return Verdict(memory, told, wait=left)
     return Verdict(memory, _proof(memory, views, now), is_proven=True)
+
+
+def doubt_absence(
+    views: Sequence[ReplicaView], address: str, attached: timedelta, now: timedelta
+) -> Sequence[ReplicaView]:
+    """Return *views*, with a problem where a process says nothing of a member that it was just told of.
+
+    A view may be older than what its process was told. One that still shows a member as serving holds a drain
+    up, and is harmless; one in which the member isn't there yet would hide the requests that it has.
+
+    Args:
+        views: What each process says.
+        address: Of the member that is to be detached.
+        attached: When the processes were last told to send it requests, or may have been.
+        now: Monotonic, as *attached*.
+    """
+    if now - attached >= TELLS_WITHIN:
+        return views
+    return [
+        view
+        if view.problem or address in view.members
+        else replace(view, problem="it says nothing yet of a member that it was just told of")
+        for view in views
+    ]
 
 
 def judge_forgotten(pod: PodTraffic, employer: Employer, views: Sequence[ReplicaView]) -> Verdict:

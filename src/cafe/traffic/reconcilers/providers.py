@@ -17,10 +17,12 @@ import structlog
 
 from cafe.kernel import CafeError, Clock, Conflict, ObjectKey, Unavailable
 from cafe.traffic.domain.draining import (
+    TELLS_WITHIN,
     Command,
     Memory,
     Verdict,
     Want,
+    doubt_absence,
     judge_attached,
     judge_detached,
     judge_forgotten,
@@ -101,6 +103,8 @@ class ProviderLoop:
         self._debts: dict[tuple[Pool, str], ObjectKey] = {}
         self._holders: dict[tuple[Pool, str], ObjectKey] = {}
         self._woken = asyncio.Event()
+        self._sent: dict[tuple[str, str], timedelta] = {}
+        self._begun = clock.monotonic()
 
     def wake(self, key: ObjectKey) -> None:
         """Look at a pod soon."""
@@ -157,6 +161,7 @@ class ProviderLoop:
         if not pools:
             return
         now = self._clock.monotonic()
+        self._sent = {place: at for place, at in self._sent.items() if now - at < TELLS_WITHIN}
         views = await self._observe(pools)
         if self._observer is not None:
             self._observer.seen(views)
@@ -241,6 +246,8 @@ class ProviderLoop:
             return judge_forgotten(pod, employer, views)
         address = pod.member(employer.pool).address
         is_last = not stands.keys() - {address}
+        # Who led before us may have told the processes of it until we began.
+        views = doubt_absence(views, address, self._sent.get(job.place, self._begun), now)
         memory = self._memory.get(job.place)
         verdict = judge_detached(pod, employer, views, memory, now, is_last=is_last)
         if verdict.command is Command.DETACH:
@@ -280,6 +287,10 @@ class ProviderLoop:
     def _remember(self, job: Job, verdict: Verdict) -> None:
         pool = job.employer.pool
         member = job.pod.member(pool)
+        if verdict.command is Command.ATTACH:
+            self._sent[job.place] = self._clock.monotonic()
+        elif verdict.is_proven and job.want is Want.ATTACHED:
+            self._sent.pop(job.place, None)  # All processes have told of it since.
         if verdict.command is not None:
             self._told.setdefault(job.key, {})[pool] = member
             self._holders[pool, member.address] = job.key

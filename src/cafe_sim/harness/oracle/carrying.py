@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from cafe.api.names import OPERATION_PREFIX, PROTECTION_PREFIX
+from cafe.api.names import CONTROLLER_NAMESPACE, OPERATION_PREFIX, PROTECTION_PREFIX
 from cafe.api.trafficmarks import read_expected
 from cafe_sim.contract import Json
-from cafe_sim.harness.names import IN_PLACE, PODS
+from cafe_sim.harness.names import IN_PLACE, PODS, PROVIDERS
 from cafe_sim.harness.oracle.invariant import Invariant
 from cafe_sim.harness.oracle.reading import image_of, is_leaving
 from cafe_sim.harness.oracle.truth import Change, Truth
@@ -64,6 +64,11 @@ def _notes(pod: Json) -> dict[str, str]:
     return pod["metadata"].get("annotations") or {}
 
 
+def _is_met(provider: Json) -> bool:
+    conditions = (provider.get("status") or {}).get("conditions") or ()
+    return all(c["status"] == "True" for c in conditions if c["type"] == "Reachable")
+
+
 def traffic_is_back(world: "World", _: Wishes) -> str | None:
     """Every pod of ours is protected by all that it expects, and is a member everywhere; nobody else is."""
     if world.balancer is None or world.plan.shape.kind != IN_PLACE:
@@ -74,6 +79,9 @@ def traffic_is_back(world: "World", _: Wishes) -> str | None:
             return f"{left} still stands on {name}"
         if protections_of(pod) != expected or len(expected) != 2:
             return f"{name} has {len(protections_of(pod))} protections, and expects {len(expected)}"
+    for provider in world.server.list(PROVIDERS, CONTROLLER_NAMESPACE):
+        if not _is_met(provider):
+            return f"provider {provider['metadata']['name']} is said to be out of reach"
     wanted = {f"{pod['status']['podIP']}:8080" for pod in world.pods()}
     for process in world.balancer.processes.values():
         members = {a for a, e in process.pools["web"].items() if e.state.value == "serving"}
