@@ -101,6 +101,9 @@ OPERATION_PREFIX = f"op.{DOMAIN}/"
 ACK_PREFIX = f"ack.{DOMAIN}/"
 """Of annotations on pods: what an employer's adapter has proven last, and how."""
 
+ATTACHED_PREFIX = f"at.{DOMAIN}/"
+"""Of annotations on pods: the address under which an employer was told of it; the pod may get another."""
+
 FORCED_ANNOTATION = f"{DOMAIN}/forced"
 """On a pod whose protection was overridden: when, by whom and why. It stays."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from cafe.api.names import ACK_PREFIX, EXPECTED_ANNOTATION, TRAFFIC_GATE
+from cafe.api.names import ACK_PREFIX, ATTACHED_PREFIX, EXPECTED_ANNOTATION, TRAFFIC_GATE
 from cafe.api.trafficmarks import Ack, employer_id, write_expected, write_mark
 from cafe.kernel import Clock, Conflict, ObjectKey
 from cafe.kube.client import Client
@@ -50,7 +50,10 @@ class PodMarks:
 
     async def publish(self, pod: PodTraffic, employer: Employer) -> None:
         """Put an employer's protection on: its traffic is back."""
-        notes: dict[str, str | None] = {ACK_PREFIX + employer_id(employer.name): None}
+        name = employer_id(employer.name)
+        notes: dict[str, str | None] = {ACK_PREFIX + name: None}
+        if employer.provider and pod.attached.get(name) != pod.ip:
+            notes[ATTACHED_PREFIX + name] = pod.ip
         metadata: dict[str, Any] = {"uid": pod.uid, "finalizers": [employer.finalizer]}
         if employer.name not in pod.expected:
             notes[EXPECTED_ANNOTATION] = write_expected({**pod.expected, employer.name: employer.finalizer})
@@ -71,7 +74,9 @@ class PodMarks:
     async def drop(self, pod: PodTraffic, finalizers: Sequence[str], employers: Sequence[str]) -> None:
         """Take away what is nobody's any more."""
         left = {name: finalizer for name, finalizer in pod.expected.items() if name not in employers}
-        notes: dict[str, str | None] = {ACK_PREFIX + employer_id(name): None for name in employers}
+        notes: dict[str, str | None] = {
+            prefix + employer_id(name): None for name in employers for prefix in (ACK_PREFIX, ATTACHED_PREFIX)
+        }
         if employers:
             notes[EXPECTED_ANNOTATION] = write_expected(left) if left else None
         metadata = _without(pod, finalizers) if finalizers else _guard(pod)

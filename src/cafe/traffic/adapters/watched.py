@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
-from cafe.api.names import APP_LABEL, PROTECTION_PREFIX, TRAFFIC_GATE
+from cafe.api.names import APP_LABEL, ATTACHED_PREFIX, PROTECTION_PREFIX, TRAFFIC_GATE
 from cafe.api.trafficbinding import TrafficBinding
 from cafe.api.trafficmarks import read_expected, write_expected
 from cafe.api.trafficprovider import TrafficProvider
@@ -52,6 +52,11 @@ def pod_traffic(pod: Pod) -> PodTraffic:
         fact=stand_of(marks_of(pod)),
         protections=frozenset(f for f in meta.finalizers if f.startswith(PROTECTION_PREFIX)),
         expected=read_expected(meta.annotations),
+        attached={
+            key.removeprefix(ATTACHED_PREFIX): ip
+            for key, ip in meta.annotations.items()
+            if key.startswith(ATTACHED_PREFIX)
+        },
         restarts=sum(c.restart_count for c in status.container_statuses),
         is_ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions),
         is_leaving=meta.is_deleting,

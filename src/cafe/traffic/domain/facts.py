@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from cafe.api.trafficmarks import protection_of
+from cafe.api.trafficmarks import employer_id, protection_of
 from cafe.traffic.contract import TrafficFact
 
 
@@ -131,6 +131,7 @@ class PodTraffic:
     Attributes:
         protections: Finalizers of employers that stand on it.
         expected: Finalizer of each employer without which it doesn't count.
+        attached: By employer's id, the address by which that was told of it.
         restarts: Of its containers, added up.
         is_ready: Whether the kubelet calls it Ready.
         is_leaving: Whether it is being deleted.
@@ -146,6 +147,7 @@ class PodTraffic:
     fact: TrafficFact
     protections: frozenset[str] = frozenset()
     expected: Mapping[str, str] = field(default_factory=dict)
+    attached: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
     is_ready: bool = False
     is_leaving: bool = False
@@ -155,3 +157,12 @@ class PodTraffic:
     def member(self, pool: Pool) -> Member:
         """Return the pod as a member of *pool*."""
         return Member(self.name, self.ip, pool.port)
+
+    def former(self, employer: Employer) -> Member | None:
+        """Return the pod as *employer* knows it by an address that is no longer its own.
+
+        A pod gets another address when its sandbox is made anew, as after a reboot of its node; somebody else
+        may get the old one.
+        """
+        ip = self.attached.get(employer_id(employer.name), "")
+        return Member(self.name, ip, employer.pool.port) if ip and self.ip and ip != self.ip else None

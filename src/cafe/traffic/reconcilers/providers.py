@@ -10,7 +10,7 @@ Nothing that was seen is kept as evidence but for how long it has been so: a new
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -242,12 +242,12 @@ class ProviderLoop:
         pod, employer = job.pod, job.employer
         if job.want is Want.ATTACHED:
             return judge_attached(pod, employer, views)
-        if job.want is Want.FORGOTTEN:
-            return judge_forgotten(pod, employer, views)
         address = pod.member(employer.pool).address
-        is_last = not stands.keys() - {address}
         # Who led before us may have told the processes of it until we began.
         views = doubt_absence(views, address, self._sent.get(job.place, self._begun), now)
+        if job.want is Want.FORGOTTEN:
+            return judge_forgotten(pod, employer, views)
+        is_last = not stands.keys() - {address}
         memory = self._memory.get(job.place)
         verdict = judge_detached(pod, employer, views, memory, now, is_last=is_last)
         if verdict.command is Command.DETACH:
@@ -262,10 +262,13 @@ class ProviderLoop:
         standing: dict[str, dict[str, None]],
         cycle: Cycle,
     ) -> None:
+        is_owed = self._is_owed(job, views)
         if job.want is Want.AS_IT_IS:
             return
         pod, employer = job.pod, job.employer
         verdict = self._verdict(job, views, now, standing.get(employer.name, {}))
+        if is_owed and job.want is not Want.DETACHED:
+            verdict = replace(verdict, is_proven=False)
         self._remember(job, verdict)
         if verdict.command is not None:
             cycle.commands[verdict.command, employer.pool].append(pod.member(employer.pool))
@@ -284,6 +287,23 @@ class ProviderLoop:
         elif job.want is Want.DETACHED:
             self._holding[job.key] = None
 
+    def _is_owed(self, job: Job, views: Sequence[ReplicaView]) -> bool:
+        """Whether a process may still send requests to an address that the pod had; if so, have it forgotten.
+
+        Not if a mate has the address by now. In other applications nobody is a member of this pool.
+        """
+        former = job.pod.former(job.employer)
+        if former is None or not any(v.problem or former.address in v.members for v in views):
+            return False
+        for key in self._store.mates(job.key):
+            mate = self._store.view(key)
+            if key != job.key and mate is not None and mate.pod.ip == former.ip and not mate.pod.is_over:
+                return False
+        place = (job.employer.pool, former.address)
+        if self._holders.setdefault(place, job.key) == job.key:
+            self._debts[place] = job.key
+        return place in self._debts
+
     def _remember(self, job: Job, verdict: Verdict) -> None:
         pool = job.employer.pool
         member = job.pod.member(pool)
@@ -294,6 +314,8 @@ class ProviderLoop:
         if verdict.command is not None:
             self._told.setdefault(job.key, {})[pool] = member
             self._holders[pool, member.address] = job.key
+        elif verdict.is_proven and job.want is Want.FORGOTTEN:
+            self._told.get(job.key, {}).pop(pool, None)
         if job.want is not Want.ATTACHED:
             self._attaching.pop(job.place, None)
         if verdict.memory is not None:
@@ -308,7 +330,7 @@ class ProviderLoop:
         pod, employer = job.pod, job.employer
         is_protected = employer.finalizer in pod.protections
         if job.want is Want.ATTACHED:
-            return is_protected and employer.name in pod.expected
+            return is_protected and employer.name in pod.expected and pod.former(employer) is None
         if job.want is Want.FORGOTTEN:
             return not is_protected
         proven = pod.fact.proven_by(employer.name)
